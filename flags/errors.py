@@ -1,0 +1,73 @@
+"""Every error of the flags floor.
+
+    FlagsError
+    ├── FlagNotFound          no such flag in this environment
+    ├── FlagArchived          the flag is archived; restore it first
+    ├── RevisionConflict      somebody wrote the flag in between: the write changed nothing
+    ├── IdempotencyMismatch   the same operation id came with another body
+    ├── FlagHeld              a person put the flag on hold: only a release may enable it again
+    └── WriteUnconfirmed      applied here, and not acknowledged by enough replicas
+
+A document that breaks a rule raises `foundation.errors.DocumentError`; a store that does not answer or will not write
+raises `StoreUnreachable` or `StoreRefused`.
+"""
+
+from __future__ import annotations
+
+from foundation.errors import SignalboxError
+
+
+class FlagsError(SignalboxError):
+    """An error of the flags floor."""
+
+    code = "FLAGS_ERROR"
+
+
+class FlagNotFound(FlagsError):
+    """No flag of this key exists in the environment."""
+
+    code = "FLAG_NOT_FOUND"
+
+    def __init__(self, key: str, environment: str) -> None:
+        self.key = key
+        super().__init__(f"no flag {key!r} in environment {environment!r}")
+
+
+class FlagArchived(FlagsError):
+    """The flag is archived and takes no change but its restoration."""
+
+    code = "FLAG_ARCHIVED"
+
+
+class RevisionConflict(FlagsError):
+    """The flag was written after the revision the caller had seen; nothing was changed.
+
+    Args:
+        key: the flag.
+        expected: the revision the caller named, as text.
+        current: the revision of the flag's last write, as text; "" where the flag does not exist.
+    """
+
+    code = "REVISION_CONFLICT"
+
+    def __init__(self, key: str, expected: str, current: str) -> None:
+        self.key, self.expected, self.current = key, expected, current
+        super().__init__(f"flag {key!r} is at revision {current or 'none'}, not {expected or 'none'}: read it again")
+
+
+class IdempotencyMismatch(FlagsError):
+    """An operation id was used before with another body; nothing was changed."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+
+class FlagHeld(FlagsError):
+    """The flag is on hold after a kill; nothing but a person's release may enable it."""
+
+    code = "FLAG_HELD"
+
+
+class WriteUnconfirmed(FlagsError):
+    """The write was applied, and fewer replicas than asked for have acknowledged it in time."""
+
+    code = "WRITE_UNCONFIRMED"

@@ -1,0 +1,50 @@
+"""The ports between a flag client and what feeds it; adapters stand in `flags/sources/`.
+
+A source runs in the client's own thread, hands over snapshots and changes, and says how it is doing. It never evaluates.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from flags.instances import Instance
+from flags.model import Revision, Snapshot
+from flags.store import Change
+
+
+class Feed(Protocol):
+    """What a source is given to hand its news to: the client's side of the update protocol."""
+
+    @property
+    def cursor(self) -> Revision:
+        """The revision the client has applied; ZERO before the first snapshot."""
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Swap in a full snapshot, whatever stood there."""
+
+    def apply(self, change: Change) -> bool:
+        """Apply a change of the same epoch whose rev is the cursor's + 1; False asks for a full snapshot instead."""
+
+    def contact(self) -> None:
+        """Say that the source is in step with the server right now (a heartbeat)."""
+
+    def failed(self, error: Exception) -> None:
+        """Say that the source could not reach the server; it goes on trying by itself."""
+
+
+class Source(Protocol):
+    """Where a client's flags come from."""
+
+    heartbeat: float
+    """Seconds within which a healthy source calls `contact`; three times this without it and the client is STALE."""
+
+    def run(self, feed: Feed, instance: Instance, stop: threading.Event) -> None:
+        """Feed the client until `stop` is set, reconnecting with full jitter; returns only then.
+
+        Where the source has a registry it also renews `instance`'s lease, acknowledges each revision right after the
+        feed has applied it, and takes the instance out at the end.
+        """
+
+    def close(self) -> None:
+        """Wake `run` from any wait; safe from another thread, and twice."""

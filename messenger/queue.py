@@ -1,0 +1,219 @@
+"""The port of a domain's queue: admission, order, pending entries, one-script commits, dead letters.
+
+Adapters stand in `messenger/queues/`. A queue moves frames and never decodes them. Its promises are in docs: at least once,
+handled exactly once (mark, result and acknowledgement are one step), order kept within the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from messenger.frame import Frame
+
+PRIORITIES = ("high", "normal", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A frame handed to a consumer.
+
+    Args:
+        entry: the entry's id within its priority's stream.
+        priority: which stream it stands in.
+        frame: what was sent.
+        appended: when it entered the queue, seconds since 1970 by the queue's clock.
+        deliveries: how often it was handed out, this time included.
+    """
+
+    entry: str
+    priority: str
+    frame: Frame
+    appended: float
+    deliveries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """One message of a delivery that was handled: its id, and its result if it has one (JSON bytes)."""
+
+    message_id: str
+    result: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A frame that will not be delivered again, and why.
+
+    Args:
+        id: names the letter for `replay` and `discard`.
+        frame: as it stood in the queue (a single message, or one message cut out of a batch).
+        priority: the stream it came from and is replayed to.
+        reason: one of `poison`, `invalid`, `handler`, `expired`, `quarantine`.
+        detail: what was wrong, in words.
+        deliveries: how often it was tried.
+        at: when it was given up, seconds since 1970 by the queue's clock.
+    """
+
+    id: str
+    frame: Frame
+    priority: str
+    reason: str
+    detail: str
+    deliveries: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one delivery.
+
+    Args:
+        delivery: the frame as it was handed out.
+        handled: its messages that were handled.
+        letters: dead letters cut out of it.
+        finished: True takes the frame off the queue; False leaves it pending, to be claimed and tried again.
+    """
+
+    delivery: Delivery
+    handled: tuple[Handled, ...] = ()
+    letters: tuple[DeadLetter, ...] = ()
+    finished: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A consumer of the queue, the words it can decode, and the seconds left of its lease."""
+
+    consumer: str
+    words: frozenset[str]
+    lease_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What stands where, for people and for the rollback's proof.
+
+    Args:
+        waiting: frames not yet handed out, by priority.
+        pending: frames handed out and not committed, by priority.
+        frames_by_type: frames in the streams (waiting and pending) by content type.
+        messages: messages in the streams.
+        dead, quarantined: letters of either kind.
+        handled: messages committed ever.
+        duplicates: messages recognised as seen before and not handled again.
+        refused: frames refused at the append because of their format.
+        admits: words that the queue takes.
+        barred: words that a kill took out, until released.
+        members: consumers that joined.
+        oldest: age in seconds of the oldest frame in the streams; 0 where there is none.
+    """
+
+    domain: str
+    waiting: Mapping[str, int]
+    pending: Mapping[str, int]
+    frames_by_type: Mapping[str, int]
+    messages: int
+    dead: int
+    quarantined: int
+    handled: int
+    duplicates: int
+    refused: int
+    admits: frozenset[str]
+    barred: frozenset[str]
+    members: tuple[Member, ...] = field(default_factory=tuple)
+    oldest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRefusal:
+    """Why a frame was not admitted: the words that the queue does not take, and those it takes."""
+
+    refused: frozenset[str]
+    admits: frozenset[str]
+
+
+class Queue(Protocol):
+    """One domain's queue. Every method raises StoreUnreachable when the server does not answer in time."""
+
+    domain: str
+
+    def append(self, frames: Sequence[tuple[str, Frame]]) -> list[FrameRefusal | None]:
+        """Append (priority, frame) pairs in order, in one round trip; for each None, or why it was refused.
+
+        A frame id that was taken before is recognised and answered with None. Raises QueueFull where the bound would be
+        passed, or StoreRefused where the server will not write; then none of these frames was taken.
+        """
+
+    def join(self, consumer: str, words: frozenset[str], lease: float) -> None:
+        """Register or renew a consumer; narrows what the queue admits to what every live consumer can decode."""
+
+    def leave(self, consumer: str) -> None:
+        """Take a consumer out; widens what the queue admits again. Its pending frames are claimed by others."""
+
+    def receive(self, consumer: str, limit: int, block: float) -> list[Delivery]:
+        """Take up to `limit` new frames, high priority first; wait up to `block` seconds for the first one."""
+
+    def claim(self, consumer: str, idle: float, limit: int) -> list[Delivery]:
+        """Take over frames that some consumer has held for more than `idle` seconds without committing."""
+
+    def seen(self, message_ids: Sequence[str]) -> list[bool]:
+        """Tell for each message whether it was handled before, within the deduplication window."""
+
+    def settle(self, consumer: str, settlements: Sequence[Settlement]) -> None:
+        """Mark messages handled, keep their results, bury letters, and take finished frames off: one step, all or none.
+
+        A message that was marked before keeps its first result and counts as a duplicate.
+        """
+
+    def results(self, after: str = "0-0", limit: int = 1000) -> list[tuple[str, str, bytes]]:
+        """Read committed results in order: (cursor, message id, result)."""
+
+    def bar(self, words: frozenset[str]) -> None:
+        """Stop admitting these words until they are released: the interlocking half of a kill."""
+
+    def release(self, words: frozenset[str]) -> None:
+        """Admit these words again, as far as every live consumer can decode them."""
+
+    def state(self) -> QueueState:
+        """Count what stands where."""
+
+    def peek(self, limit: int = 10) -> list[Delivery]:
+        """Look at the oldest frames without taking them."""
+
+    def dead_letters(self, limit: int = 100, *, quarantine: bool = False) -> list[DeadLetter]:
+        """List what was given up, oldest first."""
+
+    def replay(self, letter_ids: Sequence[str], *, quarantine: bool = False) -> int:
+        """Put letters back at the end of the queue, with their deduplication marks cleared; answers how many were.
+
+        Passes admission: the caller re-encodes frames whose format is refused.
+        """
+
+    def discard(self, letter_ids: Sequence[str], *, quarantine: bool = False) -> int:
+        """Drop letters for good; answers how many were."""
+
+    def close(self) -> None:
+        """Wake a blocked `receive` and let go of connections."""
+
+
+class QueueServer(Protocol):
+    """The queues of one environment and what is shared by them."""
+
+    environment: str
+
+    def queue(self, domain: str) -> Queue:
+        """Open a domain's queue; it comes into being with the first append or join."""
+
+    def domains(self) -> list[str]:
+        """Name the domains that have a queue, in order."""
+
+    def bar_all(self, words: frozenset[str]) -> None:
+        """Bar words in every queue that exists and in those yet to come."""
+
+    def release_all(self, words: frozenset[str]) -> None:
+        """Release words in every queue."""
+
+    def close(self) -> None:
+        """Let go of connections."""
