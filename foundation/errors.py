@@ -5,7 +5,8 @@
     │   ├── DocumentError       a document breaks a rule: which field, what stood there, what would be right
     │   ├── StoreUnreachable    no answer from Redis in time
     │   ├── StoreRefused        Redis answers, and will not take the write (full, read-only, too few replicas)
-    │   └── SignatureInvalid    what was signed is not what is here
+    │   ├── SignatureInvalid    what was signed is not what is here
+    │   └── ServerUnavailable   no Redis server program here that will do, or it would not start
     ├── FlagsError              flags/errors.py
     ├── MessengerError          messenger/errors.py
     ├── RolloutError            rollout/errors.py
@@ -56,7 +57,7 @@ class StoreUnreachable(FoundationError):
 
 
 class StoreRefused(FoundationError):
-    """Redis answered and refused the write; `reason` is its word: OOM, READONLY, NOREPLICAS, MISCONF, …"""
+    """Redis answered and refused the write; `reason` is its word, such as OOM, READONLY or MISCONF."""
 
     code = "STORE_REFUSED"
 
@@ -69,6 +70,12 @@ class SignatureInvalid(FoundationError):
     """The signature does not belong to this content and key."""
 
     code = "SIGNATURE_INVALID"
+
+
+class ServerUnavailable(FoundationError):
+    """No Redis server program is here that will do, or it would not start; the message says what to do."""
+
+    code = "SERVER_UNAVAILABLE"
 
 
 def shorten(value: Any, limit: int = 60) -> str:

@@ -1,0 +1,29 @@
+"""One spelling for each JSON value (RFC 8785), so that equal values have equal bytes, digests and signatures."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import rfc8785
+
+from foundation.errors import DocumentError
+
+
+def canonical_json(value: Any) -> bytes:
+    """Spell a JSON value the one canonical way, in UTF-8.
+
+    Raises:
+        DocumentError: the value holds something that JSON can't carry exactly: NaN, an integer past 2^53, a set.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise DocumentError("", f"has no canonical form: {error}") from error
+    except RecursionError as error:
+        raise DocumentError("", "has no canonical form: it is nested too deep") from error
+
+
+def digest(value: Any) -> str:
+    """Name a JSON value by its content: `sha256:` and the hex digest of its canonical form."""
+    return "sha256:" + hashlib.sha256(canonical_json(value)).hexdigest()

@@ -1,0 +1,30 @@
+"""Names for things: fresh ones that sort by the time of their making, and derived ones that anyone can make again."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: sorts as it counts, is safe in URLs, and leaves out letters that people misread."""
+
+_RANDOM_BITS = 80
+
+
+def new_id(prefix: str = "") -> str:
+    """Make a unique id such as `msg_01jg3k…`: 26 characters that sort by time (to the millisecond) after the prefix."""
+    milliseconds = time.time_ns() // 1_000_000
+    return _named(prefix, milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
+
+
+def derived_id(cause: str, index: int) -> str:
+    """Name the `index`-th thing that `cause` brought about: the same id each time it is asked for."""
+    hashed = hashlib.sha256(f"{cause}\0{index}".encode()).digest()
+    prefix, underscore, _ = cause.rpartition("_")
+    return _named(prefix if underscore else "", int.from_bytes(hashed[:16], "big"))
+
+
+def _named(prefix: str, number: int) -> str:
+    text = "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix}_{text}" if prefix else text
