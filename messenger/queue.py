@@ -47,7 +47,8 @@ class DeadLetter:
     """A frame that will not be delivered again, and why.
 
     Args:
-        id: names the letter for `replay` and `discard`.
+        id: names the letter for `replay` and `discard`: the message's id, or the frame's where no message can be read,
+            so that a letter buried twice is one letter and a replay knows whose mark to clear.
         frame: as it stood in the queue (a single message, or one message cut out of a batch).
         priority: the stream it came from and is replayed to.
         reason: one of `poison`, `invalid`, `handler`, `expired`, `quarantine`.
@@ -158,6 +159,12 @@ class Queue(Protocol):
     def claim(self, consumer: str, idle: float, limit: int) -> list[Delivery]:
         """Take over frames that some consumer has held for more than `idle` seconds without committing."""
 
+    def hold(self, consumer: str, deliveries: Sequence[Delivery]) -> None:
+        """Start the idle time of frames that this consumer still works on again, so that nobody claims them from it.
+
+        Frames that are settled, or that another consumer has claimed, are left alone.
+        """
+
     def seen(self, message_ids: Sequence[str]) -> list[bool]:
         """Tell for each message whether it was handled before, within the deduplication window."""
 
@@ -175,6 +182,9 @@ class Queue(Protocol):
 
     def release(self, words: frozenset[str]) -> None:
         """Admit these words again, as far as every live consumer can decode them."""
+
+    def now(self) -> float:
+        """Read the queue's clock, seconds since 1970: what `Delivery.appended` and a message's ttl are measured by."""
 
     def state(self) -> QueueState:
         """Count what stands where."""
