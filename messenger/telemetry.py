@@ -1,7 +1,7 @@
 """What a messenger counts: messages, bytes, errors and latencies by source, target and format, as deltas that add up.
 
-Pure: whoever observes a latency measures it, and whoever drains the deltas sends them. Nothing is sampled, so the deltas
-of any number of instances and seconds merge into the truth.
+Pure: whoever observes a latency measures it, and whoever drains the deltas sends them. Nothing is sampled: the deltas of
+any number of instances and seconds merge into the truth.
 """
 
 from __future__ import annotations
