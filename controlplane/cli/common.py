@@ -1,0 +1,98 @@
+"""What every command shares: its options, the connection it works on, its name in the history, and its exit codes.
+
+Loads neither Flask nor Redis; a command pays only for the stores it opens.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from controlplane.errors import NotConnected, SettingsInvalid
+from controlplane.settings import Settings
+from controlplane.wiring import Connection
+from foundation.errors import SignalboxError, StoreRefused, StoreUnreachable
+
+OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+_EXIT_CODES: tuple[tuple[type[SignalboxError], int], ...] = (
+    (StoreUnreachable, UNREACHABLE),
+    (StoreRefused, UNREACHABLE),
+    (NotConnected, UNREACHABLE),
+    (SettingsInvalid, USAGE),
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ErrorsToExitCodes(click.Group):
+    """A group whose commands may raise any SignalboxError: one line on standard error, and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, or say what went wrong and leave."""
+        try:
+            return super().invoke(ctx)
+        except SignalboxError as error:
+            complain(error)
+            ctx.exit(exit_code(error))
+
+
+def exit_code(error: SignalboxError) -> int:
+    """Tell the exit code of an error: 3 where no store answers or takes writes, 2 for wrong usage, else 1."""
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), FAILED)
+
+
+def complain(error: SignalboxError) -> None:
+    """Print an error on standard error with its stable code."""
+    click.echo(f"signalbox: {error} [{error.code}]", err=True)
+
+
+def connect(environment: str | None = None) -> Connection:
+    """Find the stores: SIGNALBOX_REDIS_URL and SIGNALBOX_QUEUE_URL, else the `up` that runs in this folder."""
+    return Connection(Settings.discover(), environment)
+
+
+def actor() -> str:
+    """Name who runs this command, as the history shows it: login@host."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry in passwd
+        login = "unknown"
+    return f"{login}@{socket.gethostname()}"
+
+
+def environment_option(function: F) -> F:
+    """Add `--env`: the environment to work on."""
+    option = click.option(
+        "--env", "environment", metavar="NAME", help="Environment; else SIGNALBOX_ENV, else that of `up`."
+    )
+    return option(function)
+
+
+def json_option(function: F) -> F:
+    """Add `--json`: one JSON document on standard output instead of text."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(function)
+
+
+def reason_option(function: F) -> F:
+    """Add `--reason`: why, for the history."""
+    return click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")(function)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, indented, keys in the order given."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print rows in columns under a header; nothing but the header where there are none."""
+    widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
+    for line in [header, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

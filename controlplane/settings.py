@@ -1,0 +1,145 @@
+"""What the control plane is told from outside: environment variables, and the ready file of a running `signalbox up`.
+
+Only entry points (CLI, gunicorn, `create_app` without arguments) call `from_environment` or `discover`; everything below
+is handed a `Settings`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from controlplane.errors import SettingsInvalid
+
+DEFAULT_ENVIRONMENT = "demo"
+DEFAULT_DATA_DIR = Path(".signalbox")
+READY_FILE = "ready.json"
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where everything is.
+
+    Args:
+        environments: names that a server serves; a command works on the first.
+        redis_url, queue_url: the flags server and the queue server; "" where unknown.
+        url: address of the API and the pages, as a browser sees it; "" where unknown.
+        stream_url: address of the streams; "" where they are served at `url`.
+        token: what a command sends to the API.
+        data_dir: where `up` and receipts on disk live.
+        ready_file: where `up` says that it is ready.
+    """
+
+    environments: tuple[str, ...] = (DEFAULT_ENVIRONMENT,)
+    redis_url: str = field(default="", repr=False)
+    queue_url: str = field(default="", repr=False)
+    url: str = ""
+    stream_url: str = ""
+    token: str = field(default="", repr=False)
+    data_dir: Path = DEFAULT_DATA_DIR
+    ready_file: Path = DEFAULT_DATA_DIR / READY_FILE
+
+    @property
+    def environment(self) -> str:
+        """The environment that a command works on unless told otherwise."""
+        return self.environments[0]
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the control plane over TLS."""
+        return self.url.startswith("https://")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read SIGNALBOX_ENV (a server may list several, comma-separated), _REDIS_URL, _QUEUE_URL, _URL, _STREAM_URL,
+        _TOKEN, _DATA_DIR and _READY_FILE.
+
+        Raises:
+            SettingsInvalid: a name or an address that can't be used.
+        """
+        read = os.environ if environ is None else environ
+        data_dir = Path(read.get("SIGNALBOX_DATA_DIR") or DEFAULT_DATA_DIR)
+        names = [name.strip() for name in read.get("SIGNALBOX_ENV", "").split(",") if name.strip()]
+        return cls(
+            environments=tuple(environment_name(name) for name in names) or (DEFAULT_ENVIRONMENT,),
+            redis_url=read.get("SIGNALBOX_REDIS_URL", ""),
+            queue_url=read.get("SIGNALBOX_QUEUE_URL", ""),
+            url=_web_address("SIGNALBOX_URL", read.get("SIGNALBOX_URL", "")),
+            stream_url=_web_address("SIGNALBOX_STREAM_URL", read.get("SIGNALBOX_STREAM_URL", "")),
+            token=read.get("SIGNALBOX_TOKEN", ""),
+            data_dir=data_dir,
+            ready_file=Path(read.get("SIGNALBOX_READY_FILE") or data_dir / READY_FILE),
+        )
+
+    @classmethod
+    def discover(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the environment variables; where they name no Redis, take what the `up` of this folder is running.
+
+        The two are never mixed: flags of one installation beside queues of another would be worse than none.
+        """
+        read = os.environ if environ is None else environ
+        settings = cls.from_environment(read)
+        if settings.redis_url or not settings.ready_file.exists():
+            return settings
+        ready = read_ready_file(settings.ready_file)
+        named = "SIGNALBOX_ENV" in read
+        return replace(
+            settings,
+            environments=settings.environments if named else (environment_name(_text(ready, "environment")),),
+            redis_url=_text(ready, "redis_url"),
+            queue_url=_text(ready, "queue_url"),
+            url=settings.url or _text(ready, "url"),
+            stream_url=settings.stream_url or _text(ready, "stream_url"),
+            token=settings.token or _text(ready, "admin_token"),
+        )
+
+
+def environment_name(name: str) -> str:
+    """Check the name of an environment: it becomes part of every key.
+
+    Raises:
+        SettingsInvalid: it is empty, too long, or holds other characters than letters, digits, dot, dash and underscore.
+    """
+    if not _ENVIRONMENT_NAME.fullmatch(name):
+        raise SettingsInvalid(
+            f"{name[:70]!r} can't name an environment: 1 to 63 letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
+    return name
+
+
+def read_ready_file(path: Path) -> dict[str, Any]:
+    """Read what a running `up` wrote about itself.
+
+    Raises:
+        SettingsInvalid: the file can't be read or is not what `up` writes.
+    """
+    try:
+        ready = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"{path}: can't be read as a ready file: {error}") from error
+    if not isinstance(ready, dict):
+        raise SettingsInvalid(f"{path}: is not a ready file")
+    return ready
+
+
+def _text(ready: Mapping[str, Any], key: str) -> str:
+    value = ready.get(key, "")
+    if not isinstance(value, str):
+        raise SettingsInvalid(f"ready file: {key} is not a text")
+    return value
+
+
+def _web_address(name: str, value: str) -> str:
+    if not value:
+        return ""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise SettingsInvalid(f"{name}={value}: expected an address such as http://127.0.0.1:8080")
+    return value.rstrip("/")
