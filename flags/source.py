@@ -20,14 +20,22 @@ class Feed(Protocol):
     def cursor(self) -> Revision:
         """The revision the client has applied; ZERO before the first snapshot."""
 
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """Keys of the flags that a local override file decides here now; every renewal puts them in the record."""
+
     def replace(self, snapshot: Snapshot) -> None:
         """Swap in a full snapshot, whatever stood there."""
 
     def apply(self, change: Change) -> bool:
         """Apply a change of the same epoch whose rev is the cursor's + 1; False asks for a full snapshot instead."""
 
-    def contact(self) -> None:
-        """Say that the source is in step with the server right now (a heartbeat)."""
+    def contact(self, sent: float | None = None) -> None:
+        """Say that the source is in step with the server right now (a heartbeat).
+
+        `sent` is the monotonic time from before the renewal of the lease was sent: the client counts its own lease from
+        then. A source without a registry leaves it out.
+        """
 
     def failed(self, error: Exception) -> None:
         """Say that the source could not reach the server; it goes on trying by itself."""
@@ -39,11 +47,15 @@ class Source(Protocol):
     heartbeat: float
     """Seconds within which a healthy source calls `contact`; three times this without it and the client is STALE."""
 
+    lease: float
+    """Seconds that a renewal lasts; `math.inf` where the source has no registry, and nothing can lapse."""
+
     def run(self, feed: Feed, instance: Instance, stop: threading.Event) -> None:
         """Feed the client until `stop` is set, reconnecting with full jitter; returns only then.
 
         Where the source has a registry it also renews `instance`'s lease, acknowledges each revision right after the
-        feed has applied it, and takes the instance out at the end.
+        feed has applied it, and takes the instance out at the end. It may be run anew in a forked child, with another
+        instance: what `run` needs (connections, locks) it makes itself.
         """
 
     def close(self) -> None:
