@@ -1,18 +1,45 @@
 """The port of a domain's queue: admission, order, pending entries, one-script commits, dead letters.
 
-Adapters stand in `messenger/queues/`. A queue moves frames and never decodes them. Its promises are in docs: at least once,
-handled exactly once (mark, result and acknowledgement are one step), order kept within the queue.
+Adapters stand in `messenger/queues/`. A queue moves frames and never decodes them. Its promises: delivery at least
+once, handled exactly once (mark, result and acknowledgement are one step), order kept within a priority.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from messenger.frame import Frame
 
 PRIORITIES = ("high", "normal", "low")
+
+
+def reading_order(turn: int) -> tuple[str, ...]:
+    """Tell in which order a consumer's `turn`-th receive looks at the priorities.
+
+    High comes first, except that every eighth receive begins with normal and every eighth with low: however much of the
+    higher priorities there is, nothing starves.
+    """
+    first = {3: "normal", 7: "low"}.get(turn % 8, "high")
+    return (first, *(priority for priority in PRIORITIES if priority != first))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How much a queue holds and how long it remembers.
+
+    Args:
+        frames: frames in the streams, waiting and pending, past which an append raises QueueFull.
+        append_window: seconds for which a retried append is recognised by its frame id, at least.
+        handled_window: seconds for which a handled message is recognised by its id, at least.
+        results: committed results kept, about.
+    """
+
+    frames: int = 100_000
+    append_window: float = 60.0
+    handled_window: float = 600.0
+    results: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +181,10 @@ class Queue(Protocol):
         """Take a consumer out; widens what the queue admits again. Its pending frames are claimed by others."""
 
     def receive(self, consumer: str, limit: int, block: float) -> list[Delivery]:
-        """Take up to `limit` new frames, high priority first; wait up to `block` seconds for the first one."""
+        """Take up to `limit` new frames in `reading_order`; wait up to `block` seconds for the first one.
+
+        A receive that had to wait may bring one frame of each priority, even where `limit` is less than three.
+        """
 
     def claim(self, consumer: str, idle: float, limit: int) -> list[Delivery]:
         """Take over frames that some consumer has held for more than `idle` seconds without committing."""
@@ -171,7 +201,8 @@ class Queue(Protocol):
     def settle(self, consumer: str, settlements: Sequence[Settlement]) -> None:
         """Mark messages handled, keep their results, bury letters, and take finished frames off: one step, all or none.
 
-        A message that was marked before keeps its first result and counts as a duplicate.
+        A message that was marked before keeps its first result and counts as a duplicate. A letter marks its message
+        too, and is not buried where the message was marked before or somebody else has settled the frame.
         """
 
     def results(self, after: str = "0-0", limit: int = 1000) -> list[tuple[str, str, bytes]]:
@@ -181,13 +212,17 @@ class Queue(Protocol):
         """Stop admitting these words until they are released: the interlocking half of a kill."""
 
     def release(self, words: frozenset[str]) -> None:
-        """Admit these words again, as far as every live consumer can decode them."""
+        """Admit these words again, as far as every live consumer can decode them and `bar_all` has not barred them."""
 
     def now(self) -> float:
         """Read the queue's clock, seconds since 1970: what `Delivery.appended` and a message's ttl are measured by."""
 
-    def state(self) -> QueueState:
-        """Count what stands where."""
+    def state(self, *, scan: bool = True) -> QueueState:
+        """Count what stands where.
+
+        `scan` looks at every frame, which is a proof; without it the figures by type and of messages are the running
+        counters of the queue's own scripts, which is cheap enough for once a second.
+        """
 
     def peek(self, limit: int = 10) -> list[Delivery]:
         """Look at the oldest frames without taking them."""
@@ -195,10 +230,18 @@ class Queue(Protocol):
     def dead_letters(self, limit: int = 100, *, quarantine: bool = False) -> list[DeadLetter]:
         """List what was given up, oldest first."""
 
-    def replay(self, letter_ids: Sequence[str], *, quarantine: bool = False) -> int:
-        """Put letters back at the end of the queue, with their deduplication marks cleared; answers how many were.
+    def replay(
+        self,
+        letter_ids: Sequence[str],
+        *,
+        quarantine: bool = False,
+        rewrite: Callable[[Frame], Frame] | None = None,
+    ) -> int:
+        """Put letters back at the end of the queue, in the order asked for; answers how many were.
 
-        Passes admission: the caller re-encodes frames whose format is refused.
+        Passes admission: a frame that is not admitted is put through `rewrite`, and stays a letter where that is None
+        or its result is not admitted either. Dead letters lose their deduplication marks; what was quarantined keeps
+        them, since a mark there means that a consumer handled it in the meantime. Raises QueueFull.
         """
 
     def discard(self, letter_ids: Sequence[str], *, quarantine: bool = False) -> int:
@@ -214,7 +257,10 @@ class QueueServer(Protocol):
     environment: str
 
     def queue(self, domain: str) -> Queue:
-        """Open a domain's queue; it comes into being with the first append or join."""
+        """Open a domain's queue; it comes into being with the first append or join.
+
+        Each call opens a handle of its own over the same queue: closing one leaves the others alone.
+        """
 
     def domains(self) -> list[str]:
         """Name the domains that have a queue, in order."""
