@@ -1,7 +1,7 @@
 """What the control plane is told from outside: environment variables, and the ready file of a running `signalbox up`.
 
-Only entry points (CLI, gunicorn, `create_app` without arguments) call `from_environment` or `discover`; everything below
-is handed a `Settings`.
+Only entry points (the commands and gunicorn's applications) call `from_environment` or `discover`; everything below is
+handed a `Settings`.
 """
 
 from __future__ import annotations
@@ -56,10 +56,16 @@ class Settings:
         """Whether browsers reach the control plane over TLS."""
         return self.url.startswith("https://")
 
+    @property
+    def cookie_name(self) -> str:
+        """Name of the session cookie: browsers share cookies between the ports of a host, so the port is part of it."""
+        return f"signalbox_session_{urlsplit(self.url).port or 'default'}"
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read SIGNALBOX_ENV (a server may list several, comma-separated), _REDIS_URL, _QUEUE_URL, _URL, _STREAM_URL,
-        _TOKEN, _DATA_DIR and _READY_FILE.
+        """Read the variables SIGNALBOX_ENV, _REDIS_URL, _QUEUE_URL, _URL, _STREAM_URL, _TOKEN, _DATA_DIR, _READY_FILE.
+
+        SIGNALBOX_ENV may list several environments for a server, with commas between them.
 
         Raises:
             SettingsInvalid: a name or an address that can't be used.
@@ -105,11 +111,12 @@ def environment_name(name: str) -> str:
     """Check the name of an environment: it becomes part of every key.
 
     Raises:
-        SettingsInvalid: it is empty, too long, or holds other characters than letters, digits, dot, dash and underscore.
+        SettingsInvalid: it is empty, too long, or holds other characters than those named.
     """
     if not _ENVIRONMENT_NAME.fullmatch(name):
         raise SettingsInvalid(
-            f"{name[:70]!r} can't name an environment: 1 to 63 letters, digits, '.', '_' and '-', the first a letter or digit"
+            f"{name[:70]!r} can't name an environment: "
+            "1 to 63 letters, digits, '.', '_' and '-', of which the first is a letter or a digit"
         )
     return name
 

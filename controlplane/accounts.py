@@ -1,0 +1,231 @@
+"""Who may come in: users, their sessions and their roles, tokens for machines, and the brake on guessing passwords.
+
+Knows no HTTP. Secrets are kept only as hashes: scrypt for passwords, SHA-256 for session ids and the secrets of tokens
+(random and long, so a fast hash is enough). Adapters of the port stand in `controlplane/account_stores.py`.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Protocol, Self
+
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from controlplane.errors import NotAuthenticated, SettingsInvalid, TooManyAttempts
+from foundation.clock import Clock
+
+SESSION_IDLE = 8 * 3600.0
+SESSION_LIFE = 7 * 24 * 3600.0
+SESSION_TOUCH = 60.0
+"""A session's last use is written down at most this often, in seconds."""
+
+ATTEMPT_WINDOW = 900.0
+"""Failed sign-ins are forgotten after this many seconds without another; also the longest wait."""
+ATTEMPTS_OF_PAIR, ATTEMPTS_OF_ADDRESS = 5, 20
+"""How many sign-ins may fail before waits begin: for one user from one address, and from one address in all."""
+
+SDK = "sdk"
+"""The scope of a token that may read flags, and nothing else."""
+
+
+class Role(enum.IntEnum):
+    """What a person or a machine may do; each includes those below it."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Read a role's name; raises SettingsInvalid for any other word."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            raise SettingsInvalid(f"{name!r} is not a role: viewer, operator or admin") from None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person: their name, the scrypt hash of their password, their role."""
+
+    name: str
+    password_hash: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A machine's key: `scope` is a role's name or `sdk`; `digest` is the SHA-256 of its secret; times since 1970."""
+
+    id: str
+    name: str
+    scope: str
+    digest: str
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that signed in: whose it is, its CSRF token, when it began and was last used (s since 1970)."""
+
+    user: str
+    csrf: str
+    created: float
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Sign-ins that failed under one key, and when the last one did (s since 1970)."""
+
+    count: int = 0
+    last: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: `role` is None for the scope `sdk`; `csrf` is empty for tokens, which need none."""
+
+    name: str
+    role: Role | None
+    csrf: str = ""
+
+    def may(self, role: Role) -> bool:
+        """Tell whether this one has at least the role."""
+        return self.role is not None and self.role >= role
+
+
+class AccountStore(Protocol):
+    """Where accounts are kept. Every method raises StoreUnreachable when the store does not answer in time."""
+
+    def user(self, name: str) -> User | None:
+        """Find a user."""
+
+    def save_user(self, user: User) -> None:
+        """Add or replace a user."""
+
+    def token(self, token_id: str) -> Token | None:
+        """Find a token."""
+
+    def save_token(self, token: Token) -> None:
+        """Add a token."""
+
+    def session(self, key: str) -> Session | None:
+        """Find a session that has not expired, by the hash of its id."""
+
+    def save_session(self, key: str, session: Session, seconds: float) -> None:
+        """Keep a session for so many seconds."""
+
+    def drop_session(self, key: str) -> None:
+        """Forget a session; unknown keys are ignored."""
+
+    def attempts(self, key: str) -> Attempts:
+        """Read the failed sign-ins under a key."""
+
+    def count_attempt(self, key: str, now: float, seconds: float) -> None:
+        """Count one more failed sign-in; all are forgotten after so many seconds without another."""
+
+    def forgive(self, key: str) -> None:
+        """Forget the failed sign-ins under a key."""
+
+
+class Accounts:
+    """Signs people in and out, and tells who a session id or a token belongs to."""
+
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+
+    def add_user(self, name: str, password: str, role: Role) -> None:
+        """Add a user, or give an existing one this password and role."""
+        self._store.save_user(User(name, generate_password_hash(password, method="scrypt"), role))
+
+    def has_user(self, name: str) -> bool:
+        """Tell whether a user of this name exists."""
+        return self._store.user(name) is not None
+
+    def issue_token(self, scope: str, name: str) -> str:
+        """Make a token and answer with its text `sb_<scope>_<id>_<secret>`, which is not kept."""
+        if scope != SDK:
+            Role.parse(scope)
+        token_id, secret = secrets.token_hex(6), secrets.token_hex(24)
+        self._store.save_token(Token(token_id, name, scope, hashed(secret), self._clock.now()))
+        return f"sb_{scope}_{token_id}_{secret}"
+
+    def sign_in(self, name: str, password: str, address: str, *, replaces: str = "") -> str:
+        """Check a password and open a session; answers with its id, which is not kept.
+
+        `replaces` is the session id that the browser came with: it ends, so that nobody can plant one beforehand.
+
+        Raises:
+            TooManyAttempts: wait first.
+            NotAuthenticated: no such user, or another password; the two are not told apart.
+        """
+        brakes = ((f"{name}@{address}", ATTEMPTS_OF_PAIR), (address, ATTEMPTS_OF_ADDRESS))
+        self._refuse_guessing(brakes)
+        user = self._store.user(name)
+        matches = check_password_hash(user.password_hash if user else _nobodys_hash(), password)
+        if user is None or not matches:
+            for key, _ in brakes:
+                self._store.count_attempt(hashed(key), self._clock.now(), ATTEMPT_WINDOW)
+            raise NotAuthenticated("the user name or the password is wrong")
+        self._store.forgive(hashed(brakes[0][0]))
+        self.sign_out(replaces)
+        return self._open_session(user)
+
+    def sign_out(self, session_id: str) -> None:
+        """End a session; unknown ids are ignored."""
+        if session_id:
+            self._store.drop_session(hashed(session_id))
+
+    def by_session(self, session_id: str) -> Principal:
+        """Tell who a session belongs to; raises NotAuthenticated where it is unknown or ran out."""
+        key, now = hashed(session_id), self._clock.now()
+        session = self._store.session(key)
+        if session is None or now - session.seen > SESSION_IDLE or now - session.created > SESSION_LIFE:
+            raise NotAuthenticated("the session has ended: sign in again")
+        user = self._store.user(session.user)
+        if user is None:
+            raise NotAuthenticated("the session's user is gone")
+        if now - session.seen > SESSION_TOUCH:
+            self._store.save_session(key, replace(session, seen=now), SESSION_IDLE)
+        return Principal(user.name, user.role, session.csrf)
+
+    def by_token(self, text: str) -> Principal:
+        """Tell who a token belongs to; raises NotAuthenticated where it is malformed, unknown or has a wrong secret."""
+        match text.split("_"):
+            case ["sb", scope, token_id, secret]:
+                token = self._store.token(token_id)
+                if token and token.scope == scope and hmac.compare_digest(token.digest, hashed(secret)):
+                    return Principal(f"token:{token.name}", None if scope == SDK else Role.parse(scope))
+        raise NotAuthenticated("the token is not valid")
+
+    def _refuse_guessing(self, brakes: tuple[tuple[str, int], ...]) -> None:
+        for key, allowed in brakes:
+            attempts = self._store.attempts(hashed(key))
+            if attempts.count < allowed:
+                continue
+            wait = min(2.0 ** (attempts.count - allowed), ATTEMPT_WINDOW) - (self._clock.now() - attempts.last)
+            if wait > 0:
+                raise TooManyAttempts(wait)
+
+    def _open_session(self, user: User) -> str:
+        session_id, now = secrets.token_urlsafe(32), self._clock.now()
+        session = Session(user.name, secrets.token_urlsafe(24), now, now)
+        self._store.save_session(hashed(session_id), session, SESSION_IDLE)
+        return session_id
+
+
+def hashed(secret: str) -> str:
+    """Hash a long random secret for keeping."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Something to check against where there is no such user, so that an answer takes as long as for one who exists."""
+    return generate_password_hash(secrets.token_hex(16), method="scrypt")

@@ -1,0 +1,5 @@
+"""The JSON API under `/api/v1/environments/{env}/`; its routes stand in the modules beside this one."""
+
+from controlplane.api.blueprint import blueprint
+
+__all__ = ["blueprint"]
