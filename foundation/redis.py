@@ -1,0 +1,184 @@
+"""How every floor talks to Redis: connections that never hang or retry by themselves, scripts, and translated errors.
+
+A retry is the caller's decision, with an operation id: a library that repeats a command whose reply was lost applies it
+twice. Knows nothing of what is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
+
+_SENTINEL_PORT = 26379
+
+
+def connect(url: str, *, timeout: float = 1.0, block: float = 0.0, decode: bool = False) -> redis.Redis:
+    """Make a client for `redis://`, `rediss://`, `unix://` or `redis+sentinel://[:password@]host:port,…/service/db`.
+
+    Nothing is connected yet. A command fails after `timeout` seconds without an answer, and is never repeated.
+
+    Args:
+        url: where the server is.
+        timeout: seconds to wait for a connection and for an answer.
+        block: the longest that a blocking command of this client may wait on the server, in seconds.
+        decode: answer with text instead of bytes.
+
+    Raises:
+        DocumentError: the URL is malformed.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout + block,
+        "socket_connect_timeout": timeout,
+        "decode_responses": decode,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 0,
+        "protocol": 2,
+    }
+    try:
+        if url.startswith("redis+sentinel://"):
+            return _through_sentinel(url, options)
+        return redis.Redis.from_url(url, **options)
+    except ValueError as error:
+        expected = "redis://host:port/db, rediss://…, unix:///path or redis+sentinel://host:port,…/service/db"
+        raise DocumentError("Redis URL", str(error), value=redacted(url), expected=expected) from error
+
+
+def redacted(url: str) -> str:
+    """Show where a URL leads without the password in it."""
+    return re.sub(r"(//[^/@]*:)[^/@]*@", r"\1***@", url)
+
+
+def _through_sentinel(url: str, options: dict[str, Any]) -> redis.Redis:
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    service, _, database = parts.path.strip("/").partition("/")
+    if not (hosts and service):
+        raise ValueError("names no sentinel or no service")
+    login = {"username": unquote(user) or None, "password": unquote(password) or None}
+    asked = {name: options[name] for name in ("socket_connect_timeout", "retry", "protocol")}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [_address(host) for host in hosts.split(",")],
+        sentinel_kwargs={**asked, "socket_timeout": options["socket_connect_timeout"]},
+        **options,
+    )
+    client: redis.Redis = sentinel.master_for(service, db=int(database or 0), **login)  # type: ignore[no-untyped-call]
+    return client
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return (host.strip("[]"), int(port)) if host else (text, _SENTINEL_PORT)
+
+
+_REFUSAL_CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
+    (exceptions.OutOfMemoryError, "OOM"),
+    (exceptions.ReadOnlyError, "READONLY"),
+    (exceptions.MasterDownError, "MASTERDOWN"),
+    (exceptions.NoPermissionError, "NOPERM"),
+    (exceptions.AuthenticationError, "NOAUTH"),
+    (exceptions.AuthorizationError, "NOPERM"),
+)
+# What redis-py has no class for, and what servers before 7 put inside "Error running script … -OOM …".
+_REFUSAL_WORDS = re.compile(
+    r"(?:^|[ -])(OOM|READONLY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|NOPERM|NOAUTH|WRONGPASS|BUSY)\b"
+)
+
+
+@contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Turn the library's errors into ours; `operation` opens the message. A script's own errors pass as they are.
+
+    Raises:
+        StoreUnreachable: no answer in time, or none that could be understood.
+        StoreRefused: the server answered that it will not do it.
+    """
+    try:
+        yield
+    except redis.RedisError as error:
+        reason = refusal(error)
+        if reason:
+            raise StoreRefused(reason, f"{operation}: Redis refused ({reason}): {error}") from error
+        if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | exceptions.InvalidResponse):
+            raise StoreUnreachable(f"{operation}: no answer from Redis: {error}") from error
+        raise
+
+
+def refusal(error: redis.RedisError) -> str:
+    """Name the reason for which the server refused a command, such as OOM; "" where the error is no refusal."""
+    for kind, word in _REFUSAL_CLASSES:
+        if isinstance(error, kind):
+            return word
+    found = _REFUSAL_WORDS.search(str(error)) if isinstance(error, redis.ResponseError) else None
+    return found[1] if found else ""
+
+
+class Script:
+    """A Lua script that ships as a resource of a package, sent whole once and by its digest from then on.
+
+    Args:
+        package: import name of the package that holds it.
+        name: its file name, ending in `.lua`.
+    """
+
+    def __init__(self, package: str, name: str) -> None:
+        self.source = resources.files(package).joinpath(name).read_text("utf-8")
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(self, client: redis.Redis, keys: Sequence[str | bytes] = (), args: Sequence[Any] = ()) -> Any:
+        """Run it; a server that does not know it yet gets the source."""
+        try:
+            return client.evalsha(self.sha, len(keys), *keys, *args)
+        except exceptions.NoScriptError:
+            return client.eval(self.source, len(keys), *keys, *args)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server says of itself.
+
+    Args:
+        version: of Redis, or of the Redis that a Valkey is compatible with.
+        run_id: another one after every start of the server.
+        role: `master` or `slave`.
+        replicas: replicas connected to it.
+        used_memory, max_memory: bytes; a `max_memory` of 0 is no limit.
+        append_only: whether writes go to an append-only file.
+    """
+
+    version: str
+    run_id: str
+    role: str
+    replicas: int
+    used_memory: int
+    max_memory: int
+    append_only: bool
+
+
+def server_info(client: redis.Redis) -> ServerInfo:
+    """Ask the server about itself; raises StoreUnreachable or StoreRefused."""
+    with translated("ask the server about itself"):
+        info: dict[str, Any] = client.info()
+    return ServerInfo(
+        version=str(info["redis_version"]),
+        run_id=str(info["run_id"]),
+        role=str(info["role"]),
+        replicas=int(info["connected_slaves"]),
+        used_memory=int(info["used_memory"]),
+        max_memory=int(info["maxmemory"]),
+        append_only=bool(info["aof_enabled"]),
+    )
