@@ -1,6 +1,6 @@
 """The ports between a flag client and what feeds it; adapters stand in `flags/sources/`.
 
-A source runs in the client's own thread, hands over snapshots and changes, and says how it is doing. It never evaluates.
+A source runs in the client's own thread, hands over snapshots and changes and says how it is doing; it never evaluates.
 """
 
 from __future__ import annotations

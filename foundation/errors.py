@@ -80,5 +80,8 @@ class ServerUnavailable(FoundationError):
 
 def shorten(value: Any, limit: int = 60) -> str:
     """One line of at most `limit` characters that shows a value in an error message."""
-    text = ascii(value) if not isinstance(value, str) else ascii(value[: limit + 1])
+    try:
+        text = ascii(value) if not isinstance(value, str) else ascii(value[: limit + 1])
+    except (RecursionError, ValueError):  # nested too deep, or a number of more digits than Python prints
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,253 @@
+"""Flag documents: reading them with an error for each wrong field, and writing them back.
+
+Two forms are read: the full form (`variants`, `offVariant`, `rollout`, `rules`, …), and a shorthand, in which the
+three messaging flags were first published (`enabled`, `description`, `rolloutPercentage`, `fallback`, `value`). What
+comes out is checked once and for all: evaluation never meets a malformed flag. The checks are these functions and not
+the JSON Schema in `flags/schema/`, so that they are quick, bounded, and name the field in words; a test keeps the two
+in agreement. Knows nothing of files, YAML or stores.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flags import fields
+from flags.model import Flag, Hold, Rollout
+from flags.percentages import percentage_of, weight_of
+from flags.rules import parse_rules, rule_document, variant_of
+from foundation.canonical import canonical_json
+from foundation.documents import read_json
+from foundation.errors import DocumentError
+
+__all__ = [
+    "flag_document",
+    "flag_from_json",
+    "flag_json",
+    "parse_flag",
+    "parse_flags",
+    "percentage_of",
+    "weight_of",
+]
+
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+KEY_RULE = "1 to 100 letters, digits, '.', '_', '/' or '-', starting with a letter or digit"
+
+MAX_FLAGS = 10_000
+MAX_DESCRIPTION = 2_000
+MAX_VARIANTS = 100
+MAX_DOMAINS = 1_000
+MAX_TAGS = 50
+"""Bounds of a document; those of single values stand in `flags.fields` and `flags.operators`."""
+
+MESSAGING_TAG = "messaging"
+MESSAGING_VALUES: Mapping[str, str] = {
+    "useYamlMessaging": "yaml",
+    "enableCompression": "gzip",
+    "enableBatching": "batched",
+}
+"""What the shorthand of these three flags serves when on; they are tagged `messaging` too, so a rollback finds them."""
+
+_FULL = (
+    "description",
+    "enabled",
+    "variants",
+    "offVariant",
+    "onVariant",
+    "rollout",
+    "rules",
+    "salt",
+    "tags",
+    "hold",
+    "archived",
+)
+_SHORTHAND = ("description", "enabled", "rolloutPercentage", "fallback", "value")
+_ONLY_SHORTHAND = frozenset(_SHORTHAND) - frozenset(_FULL)
+
+
+def parse_flags(document: Any) -> dict[str, Flag]:
+    """Read the flags of a file: `{flags: {key: flag, …}}`, or the bare `{key: flag, …}`.
+
+    Raises:
+        DocumentError: names the first field that is wrong.
+    """
+    content = fields.object_of(document, "")
+    if "flags" in content:
+        content = fields.fields(content, "", ("flags", "$schema"))["flags"]
+    flags = fields.object_of(content, "flags", limit=MAX_FLAGS)
+    return {key: parse_flag(key, flag) for key, flag in flags.items()}
+
+
+def parse_flag(key: str, document: Mapping[str, Any]) -> Flag:
+    """Read one flag, in its full form or the shorthand.
+
+    Raises:
+        DocumentError: names the first field that is wrong, as in `flags.useYamlMessaging.rollout.percentage`.
+    """
+    field = f"flags.{_key(key)}"
+    if _ONLY_SHORTHAND.intersection(fields.object_of(document, field)):
+        return _parse_shorthand(key, document, field)
+    return _parse_full(key, document, field)
+
+
+def flag_from_json(key: str, text: str | bytes) -> Flag:
+    """Read a flag as `flag_json` wrote it; raises DocumentError."""
+    return parse_flag(key, read_json(text))
+
+
+def flag_json(flag: Flag) -> str:
+    """Write a flag as canonical JSON: equal flags give equal text."""
+    return canonical_json(flag_document(flag)).decode()
+
+
+def flag_document(flag: Flag) -> dict[str, Any]:
+    """Write a flag in its full form, without what is left at its default; `parse_flag` reads the same flag back."""
+    document: dict[str, Any] = {
+        "description": flag.description,
+        "enabled": flag.enabled,
+        "variants": dict(flag.variants),
+        "offVariant": flag.off_variant,
+        "onVariant": flag.on_variant if len(flag.variants) > 2 else "",
+        "rollout": _rollout_document(flag.rollout),
+        "rules": [rule_document(rule) for rule in flag.rules],
+        "salt": flag.salt,
+        "tags": list(flag.tags),
+        "hold": _hold_document(flag.hold),
+        "archived": flag.archived,
+    }
+    always = {"enabled", "variants", "offVariant"}
+    return {name: value for name, value in document.items() if name in always or value}
+
+
+def _key(key: Any) -> str:
+    if not (isinstance(key, str) and KEY.fullmatch(key)):
+        raise DocumentError("flags", "holds an invalid flag key", value=key, expected=KEY_RULE)
+    return str(key)
+
+
+def _parse_shorthand(key: str, document: Mapping[str, Any], field: str) -> Flag:
+    content = fields.fields(document, field, _SHORTHAND, required=("enabled", "rolloutPercentage", "fallback"))
+    fallback = fields.json_value(content["fallback"], f"{field}.fallback")
+    value = fields.json_value(content["value"], f"{field}.value") if "value" in content else _on_value(key, fallback)
+    if value is None:
+        raise DocumentError(f"{field}.value", "is missing", expected="what the flag serves when on")
+    return Flag(
+        key=key,
+        enabled=fields.boolean(content["enabled"], f"{field}.enabled"),
+        variants=_one_kind({"on": value, "off": fallback}, field),
+        off_variant="off",
+        on_variant="on",
+        description=_description(content, field),
+        rollout=Rollout(weight_of(content["rolloutPercentage"], f"{field}.rolloutPercentage")),
+        tags=(MESSAGING_TAG,) if key in MESSAGING_VALUES else (),
+    )
+
+
+def _on_value(key: str, fallback: Any) -> Any:
+    if isinstance(fallback, bool):
+        return True
+    return MESSAGING_VALUES.get(key, "on") if isinstance(fallback, str) else None
+
+
+def _parse_full(key: str, document: Mapping[str, Any], field: str) -> Flag:
+    content = fields.fields(document, field, _FULL, required=("enabled", "variants", "offVariant"))
+    variants = _variants(content["variants"], f"{field}.variants")
+    off = variant_of(content["offVariant"], variants, f"{field}.offVariant")
+    return Flag(
+        key=key,
+        enabled=fields.boolean(content["enabled"], f"{field}.enabled"),
+        variants=variants,
+        off_variant=off,
+        on_variant=_on_variant(content, variants, off, field),
+        description=_description(content, field),
+        rollout=_rollout(content["rollout"], f"{field}.rollout") if "rollout" in content else None,
+        rules=parse_rules(content.get("rules", []), variants, f"{field}.rules"),
+        salt=fields.text(content["salt"], f"{field}.salt", limit=100, least=1) if "salt" in content else "",
+        tags=_tags(content.get("tags", []), f"{field}.tags"),
+        hold=_hold(content["hold"], f"{field}.hold") if "hold" in content else None,
+        archived=fields.boolean(content.get("archived", False), f"{field}.archived"),
+    )
+
+
+def _description(content: Mapping[str, Any], field: str) -> str:
+    return fields.text(content.get("description", ""), f"{field}.description", limit=MAX_DESCRIPTION)
+
+
+def _variants(value: Any, field: str) -> dict[str, Any]:
+    content = fields.object_of(value, field, limit=MAX_VARIANTS)
+    if len(content) < 2:
+        raise DocumentError(field, "are too few", value=value, expected="at least an on and an off variant")
+    variants = {
+        fields.name(name, field): fields.json_value(inner, f"{field}.{name}") for name, inner in content.items()
+    }
+    return _one_kind(variants, field)
+
+
+def _one_kind(variants: dict[str, Any], field: str) -> dict[str, Any]:
+    kinds = {_kind(value) for value in variants.values()}
+    if len(kinds) > 1:
+        raise DocumentError(field, f"are of several types ({', '.join(sorted(kinds))})", expected="one type")
+    return variants
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "text"
+    return "object" if isinstance(value, (dict, list)) else "number"
+
+
+def _on_variant(content: Mapping[str, Any], variants: Mapping[str, Any], off: str, field: str) -> str:
+    """Take the variant that a percentage serves; of two variants it is the one that is not off."""
+    field = f"{field}.onVariant"
+    others = [name for name in variants if name != off]
+    if "onVariant" not in content and len(others) > 1:
+        raise DocumentError(field, "is missing", expected=f"one of {', '.join(others)}")
+    on = variant_of(content.get("onVariant", others[0]), variants, field)
+    if on == off:
+        raise DocumentError(field, "is the off variant", value=on, expected=f"one of {', '.join(others)}")
+    return on
+
+
+def _rollout(value: Any, field: str) -> Rollout:
+    content = fields.fields(value, field, ("percentage", "domains"), required=("percentage",))
+    domains = fields.object_of(content.get("domains", {}), f"{field}.domains", limit=MAX_DOMAINS)
+    return Rollout(
+        weight=weight_of(content["percentage"], f"{field}.percentage"),
+        domains={
+            fields.name(domain, f"{field}.domains"): weight_of(percentage, f"{field}.domains.{domain}")
+            for domain, percentage in domains.items()
+        },
+    )
+
+
+def _tags(value: Any, field: str) -> tuple[str, ...]:
+    tags = fields.list_of(value, field, limit=MAX_TAGS)
+    names = tuple(fields.name(tag, f"{field}[{index}]") for index, tag in enumerate(tags))
+    if len(set(names)) < len(names):
+        raise DocumentError(field, "name a tag twice", value=value)
+    return names
+
+
+def _hold(value: Any, field: str) -> Hold:
+    content = fields.fields(value, field, ("by", "reason", "receipt"), required=("by", "reason"))
+    texts = {name: fields.text(text, f"{field}.{name}", limit=MAX_DESCRIPTION) for name, text in content.items()}
+    return Hold(**texts)
+
+
+def _rollout_document(rollout: Rollout | None) -> dict[str, Any] | None:
+    if rollout is None:
+        return None
+    document: dict[str, Any] = {"percentage": percentage_of(rollout.weight)}
+    if rollout.domains:
+        document["domains"] = {domain: percentage_of(weight) for domain, weight in rollout.domains.items()}
+    return document
+
+
+def _hold_document(hold: Hold | None) -> dict[str, str] | None:
+    if hold is None:
+        return None
+    document = {"by": hold.by, "reason": hold.reason}
+    return {**document, "receipt": hold.receipt} if hold.receipt else document
