@@ -23,6 +23,7 @@ from pathlib import Path
 import redis
 
 from foundation.errors import ServerUnavailable, SignalboxError
+from foundation.lifetime import dies_with_parent
 from foundation.redis import connect, translated
 
 OLDEST = (6, 2)
@@ -73,13 +74,23 @@ class EmbeddedRedis:
         socket_dir: short folder for the socket, made private to its owner.
         name: what the server is for, such as `flags`.
         config: further settings by their names in redis.conf, such as {"appendfsync": "always"}.
+        dies_with_owner: end it when the thread that started it ends, even by SIGKILL (on Linux).
     """
 
-    def __init__(self, data_dir: Path, socket_dir: Path, name: str, config: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        socket_dir: Path,
+        name: str,
+        config: Mapping[str, str] | None = None,
+        *,
+        dies_with_owner: bool = False,
+    ) -> None:
         self.folder = data_dir.resolve() / name
         self.socket = socket_dir.absolute() / f"{name}.sock"
         self.name = name
         self.config = dict(config or {})
+        self.dies_with_owner = dies_with_owner
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
 
@@ -182,6 +193,7 @@ class EmbeddedRedis:
             stderr=subprocess.DEVNULL,
             # Ctrl-C goes to a whole group of processes; the owner ends the server last, and by itself.
             start_new_session=True,
+            preexec_fn=dies_with_parent() if self.dies_with_owner else None,  # noqa: PLW1509 - it takes no lock
         )
 
     def _wait_ready(self, timeout: float) -> None:

@@ -1,0 +1,105 @@
+"""What an environment looks like right now, as documents: read here by the API, the pages and the commands alike."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from controlplane.shapes import (
+    Json,
+    convergence_shape,
+    domain_shape,
+    entry_shape,
+    flag_shape,
+    instance_shape,
+    letter_shape,
+    queue_shape,
+)
+from controlplane.wiring import Connection
+from flags.convergence import converged
+from flags.errors import FlagNotFound
+from flags.model import Revision, Snapshot
+
+if TYPE_CHECKING:
+    from flags.store import HistoryEntry
+
+WINDOW = 10.0
+"""Seconds of traffic that lists of instances and domains show."""
+
+
+def flags(connection: Connection, *, archived: bool = False) -> Json:
+    """List the flags by key, archived ones only where asked for."""
+    snapshot = connection.store.snapshot()
+    shown = [key for key in sorted(snapshot.flags) if archived or not snapshot.flags[key].archived]
+    return {
+        "environment": connection.environment,
+        "revision": str(snapshot.revision),
+        "flags": [_flag(connection, snapshot, key) for key in shown],
+    }
+
+
+def flag(connection: Connection, key: str) -> Json:
+    """Read one flag; raises FlagNotFound."""
+    snapshot = connection.store.snapshot()
+    if key not in snapshot.flags:
+        raise FlagNotFound(key, connection.environment)
+    return _flag(connection, snapshot, key)
+
+
+def history(connection: Connection, key: str, *, limit: int = 50) -> Json:
+    """List what was done to one flag, newest first; raises FlagNotFound."""
+    entries = connection.store.history(key, limit=limit)
+    if not entries:
+        raise FlagNotFound(key, connection.environment)
+    return {"entries": [entry_shape(entry) for entry in entries]}
+
+
+def written(connection: Connection, revision: Revision, key: str) -> Json:
+    """Answer a write: its revision, the flag as it is now, and how far the revision has got."""
+    return {
+        "revision": str(revision),
+        "flag": flag(connection, key),
+        "convergence": convergence(connection, revision, (key,)),
+    }
+
+
+def convergence(connection: Connection, revision: Revision, keys: tuple[str, ...], *, wait: float = 0.0) -> Json:
+    """Tell how far a revision of some flags has got, after waiting up to `wait` seconds for every live instance."""
+    registry = connection.registry
+    live = registry.wait_acknowledged(revision, wait) if wait else registry.live()
+    return convergence_shape(converged(revision, live, keys), live)
+
+
+def instances(connection: Connection) -> Json:
+    """List the live instances and the domains with their traffic of the last seconds."""
+    live = connection.registry.live()
+    revision = connection.store.snapshot().revision
+    traffic = {each.instance_id: each for each in connection.telemetry.instances(WINDOW)}
+    return {
+        "revision": str(revision),
+        "instances": [instance_shape(each, revision, traffic.get(each.instance.id)) for each in live],
+        "domains": [domain_shape(each) for each in connection.telemetry.domains(WINDOW)],
+    }
+
+
+def queues(connection: Connection, *, scan: bool = True) -> Json:
+    """Count what stands in each queue; without `scan` from the queues' running counters."""
+    server = connection.queues
+    return {"queues": [queue_shape(server.queue(domain).state(scan=scan)) for domain in server.domains()]}
+
+
+def dead_letters(connection: Connection, domain: str, *, limit: int = 100, quarantine: bool = False) -> Json:
+    """List a domain's dead letters, oldest first, or what is in quarantine."""
+    letters = connection.queues.queue(domain).dead_letters(limit, quarantine=quarantine)
+    return {"domain": domain, "letters": [letter_shape(letter) for letter in letters]}
+
+
+def _flag(connection: Connection, snapshot: Snapshot, key: str) -> Json:
+    version = snapshot.versions[key]
+    return flag_shape(snapshot.flags[key], version, _last_write(connection, key, version))
+
+
+@lru_cache(maxsize=10_000)
+def _last_write(connection: Connection, key: str, version: Revision) -> HistoryEntry | None:
+    """Read who made a write. The past does not change, so one reading for each version is enough."""
+    return next((entry for entry in connection.store.history(key, limit=5) if entry.revision == version), None)

@@ -1,0 +1,175 @@
+"""The JSON documents that the API, the pages and the commands show, made from the nouns of the floors below. Pure.
+
+Times are seconds since 1970, percentages are numbers from 0 to 100, revisions are texts `epoch-rev`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from flags.convergence import Convergence
+from flags.documents import flag_document, percentage_of
+from flags.instances import LiveInstance
+from flags.model import WEIGHT_TOTAL, Flag, Revision, Rollout
+from flags.store import HistoryEntry
+from messenger.formats import IDENTITY
+from messenger.queue import DeadLetter, QueueState
+
+if TYPE_CHECKING:
+    from messenger.queues.telemetry import DomainTraffic, InstanceTraffic
+
+Json = dict[str, Any]
+
+MAX_BODY_SHOWN = 4_000
+"""Characters of a dead letter's body that are shown."""
+
+_DEFAULTS: Json = {"description": "", "rollout": None, "rules": [], "tags": [], "hold": None, "archived": False}
+
+
+def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json:
+    """Show a flag: its document with every field in place, its version, who wrote it last, and its percentages."""
+    return {
+        "key": flag.key,
+        **_DEFAULTS,
+        **flag_document(flag),
+        "onVariant": flag.on_variant,
+        "version": str(version),
+        "changed": {"at": last.at, "by": last.actor, "reason": last.reason} if last else None,
+        "percentages": percentages_shape(flag.rollout),
+    }
+
+
+def percentages_shape(rollout: Rollout | None) -> Json:
+    """Show how much of the traffic gets the on variant; a flag without a rollout serves it to everyone."""
+    if rollout is None:
+        return {"default": 100, "domains": {}}
+    domains = {domain: percentage_of(weight) for domain, weight in sorted(rollout.domains.items())}
+    return {"default": percentage_of(rollout.weight), "domains": domains}
+
+
+def entry_shape(entry: HistoryEntry) -> Json:
+    """Show one write of a flag's history."""
+    return {
+        "revision": str(entry.revision),
+        "at": entry.at,
+        "actor": entry.actor,
+        "reason": entry.reason,
+        "before": flag_document(entry.before) if entry.before else None,
+        "after": flag_document(entry.after),
+        "summary": summary(entry.before, entry.after),
+    }
+
+
+def summary(before: Flag | None, after: Flag) -> str:
+    """Say in a line what a write did."""
+    if before is None:
+        return "created"
+    said = [*_switched(before, after), *_moved(before.rollout, after.rollout)]
+    for name in ("description", "rules", "tags", "variants", "salt", "off_variant", "on_variant"):
+        if getattr(before, name) != getattr(after, name):
+            said.append(f"{name.replace('_', ' ')} changed")
+    return ", ".join(said) or "written again, unchanged"
+
+
+def convergence_shape(convergence: Convergence, live: Sequence[LiveInstance]) -> Json:
+    """Show how far a revision has got; `missing` are the slots that have not proven to have it."""
+    slots = {each.instance.id: each.instance.slot for each in live}
+    unproven = [*convergence.missing, *(each for each in convergence.overriding if each not in convergence.missing)]
+    return {
+        "reached": convergence.reached,
+        "acknowledged": len(live) - len(unproven),
+        "live": len(live),
+        "missing": sorted(slots.get(each, each) for each in unproven),
+    }
+
+
+def instance_shape(live: LiveInstance, revision: Revision, traffic: InstanceTraffic | None) -> Json:
+    """Show a live instance beside the environment's revision; `traffic` is None where nothing was reported."""
+    instance, acknowledged = live.instance, live.acknowledged
+    same_epoch = acknowledged.epoch == revision.epoch
+    return {
+        "id": instance.id,
+        "slot": instance.slot,
+        "kind": instance.kind,
+        "domain": instance.domain,
+        "host": instance.host,
+        "pid": instance.pid,
+        "started": instance.started,
+        "acknowledged": str(acknowledged),
+        "in_sync": same_epoch and acknowledged.rev >= revision.rev,
+        "behind": max(0, revision.rev - acknowledged.rev) if same_epoch else revision.rev,
+        "lease_left": round(live.lease_left, 3),
+        "overrides": list(instance.overrides),
+        "traffic": instance_traffic_shape(traffic) if traffic else None,
+    }
+
+
+def instance_traffic_shape(traffic: InstanceTraffic) -> Json:
+    """Show what an instance sent and handled in the window; latencies in ms, the rate in messages a second."""
+    shape = asdict(traffic)
+    for name in ("instance_id", "slot", "domain"):
+        del shape[name]
+    return shape
+
+
+def domain_shape(traffic: DomainTraffic) -> Json:
+    """Show the traffic of one domain in the window."""
+    return asdict(traffic)
+
+
+def queue_shape(state: QueueState) -> Json:
+    """Show what stands where in a domain's queue."""
+    members = [
+        {"consumer": each.consumer, "words": sorted(each.words), "lease_left": round(each.lease_left, 3)}
+        for each in state.members
+    ]
+    return {
+        **asdict(state),
+        "admits": sorted(state.admits),
+        "barred": sorted(state.barred),
+        "members": members,
+        "oldest": round(state.oldest, 3),
+    }
+
+
+def letter_shape(letter: DeadLetter) -> Json:
+    """Show a dead letter; `body` is text where it can be shown as such, shortened, else None."""
+    frame = letter.frame
+    return {
+        "id": letter.id,
+        "priority": letter.priority,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "deliveries": letter.deliveries,
+        "at": letter.at,
+        "content_type": frame.content_type,
+        "content_encoding": frame.content_encoding,
+        "count": frame.count,
+        "sender": frame.sender,
+        "bytes": len(frame.body),
+        "body": frame.body.decode("utf-8", "replace")[:MAX_BODY_SHOWN] if frame.content_encoding == IDENTITY else None,
+    }
+
+
+def _switched(before: Flag, after: Flag) -> Iterable[str]:
+    if before.enabled != after.enabled:
+        yield "enabled" if after.enabled else "disabled"
+    if before.hold != after.hold:
+        yield "put on hold" if after.hold else "released"
+    if before.archived != after.archived:
+        yield "archived" if after.archived else "restored"
+
+
+def _moved(before: Rollout | None, after: Rollout | None) -> Iterable[str]:
+    old, new = before or Rollout(WEIGHT_TOTAL), after or Rollout(WEIGHT_TOTAL)
+    if old.weight != new.weight:
+        yield f"default {percentage_of(old.weight)}% → {percentage_of(new.weight)}%"
+    for domain in sorted({*old.domains, *new.domains}):
+        if old.domains.get(domain) != new.domains.get(domain):
+            yield f"{domain} {_said(old.domains, domain)} → {_said(new.domains, domain)}"
+
+
+def _said(domains: Mapping[str, int], domain: str) -> str:
+    return f"{percentage_of(domains[domain])}%" if domain in domains else "as default"
