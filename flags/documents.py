@@ -154,9 +154,14 @@ def _parse_full(key: str, document: Mapping[str, Any], field: str) -> Flag:
     content = fields.fields(document, field, _FULL, required=("enabled", "variants", "offVariant"))
     variants = _variants(content["variants"], f"{field}.variants")
     off = variant_of(content["offVariant"], variants, f"{field}.offVariant")
+    enabled = fields.boolean(content["enabled"], f"{field}.enabled")
+    if enabled and "hold" in content:
+        raise DocumentError(
+            f"{field}.enabled", "is true, and the flag is on hold", expected="false until it is released"
+        )
     return Flag(
         key=key,
-        enabled=fields.boolean(content["enabled"], f"{field}.enabled"),
+        enabled=enabled,
         variants=variants,
         off_variant=off,
         on_variant=_on_variant(content, variants, off, field),
