@@ -22,8 +22,8 @@ def loaded_by(statement: str) -> set[str]:
         ("import flags.client", WEB | {"yaml", "redis"}),
         ("import messenger", WEB | {"yaml", "redis"}),
         ("import rollout.emergency", WEB),
-        ("from controlplane.cli.main import cli; cli.get_command(None, 'rollback')", WEB),
-        ("from controlplane.cli.main import cli; cli.get_command(None, 'worker')", WEB),
+        ("from controlplane.cli.main import main; main.get_command(None, 'rollback')", WEB),
+        ("from controlplane.cli.main import main; main.get_command(None, 'worker')", WEB),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(statement, never):
