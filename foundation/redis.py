@@ -132,11 +132,12 @@ class Script:
 
     Args:
         package: import name of the package that holds it.
-        name: its file name, ending in `.lua`.
+        names: its file name, ending in `.lua`; of several files, the first ones hold functions for the last.
     """
 
-    def __init__(self, package: str, name: str) -> None:
-        self.source = resources.files(package).joinpath(name).read_text("utf-8")
+    def __init__(self, package: str, *names: str) -> None:
+        folder = resources.files(package)
+        self.source = "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, client: redis.Redis, keys: Sequence[str | bytes] = (), args: Sequence[Any] = ()) -> Any:

@@ -47,7 +47,7 @@ def _redis_present(require):
 @pytest.fixture(scope="session")
 def redis_server(_redis_present, runtime_dir, tmp_path_factory):
     """The one server that the tests of this process share; it keeps nothing on disk."""
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), runtime_dir, "shared", IN_MEMORY)
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), runtime_dir, "shared", IN_MEMORY, dies_with_owner=True)
     server.start()
     yield server
     server.stop()
@@ -67,7 +67,9 @@ def make_redis(_redis_present, runtime_dir, tmp_path):
     servers = []
 
     def make(name="extra", *, config=None, data_dir=None, start=True):
-        server = EmbeddedRedis(data_dir or tmp_path / "redis", runtime_dir, name, IN_MEMORY | (config or {}))
+        server = EmbeddedRedis(
+            data_dir or tmp_path / "redis", runtime_dir, name, IN_MEMORY | (config or {}), dies_with_owner=True
+        )
         servers.append(server)
         if start:
             server.start()

@@ -1,0 +1,1 @@
+"""Where flags and instances are kept: in memory and in Redis, behind the same ports."""

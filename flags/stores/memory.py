@@ -1,0 +1,76 @@
+"""The flag store's twin in memory, for tests and for trying things out: the same promises, kept in one process.
+
+Its server never restarts, so an epoch lasts as long as the object.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+from flags.errors import IdempotencyMismatch, RevisionConflict
+from flags.model import ZERO, Flag, Revision, Snapshot
+from flags.store import Edit, HistoryEntry, Write, Written
+from flags.stores.writing import OPERATION_SECONDS, body_digest
+from foundation.clock import SYSTEM, Clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    digest: str
+    revision: Revision
+    forgotten_at: float
+
+
+class MemoryFlagStore:
+    """The flags of one environment, in this process's memory."""
+
+    def __init__(self, environment: str, clock: Clock = SYSTEM) -> None:
+        self.environment = environment
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot()
+        self._done: dict[str, _Done] = {}
+        self._history: defaultdict[str, deque[HistoryEntry]] = defaultdict(deque)
+
+    def snapshot(self) -> Snapshot:
+        """Read every flag at one revision."""
+        return self._snapshot
+
+    def write(self, write: Write) -> Written:
+        """Apply a write, all of it or none; raises RevisionConflict or IdempotencyMismatch."""
+        digest = body_digest(write)
+        with self._lock:
+            done = self._done.get(write.operation)
+            if done and self._clock.now() < done.forgotten_at:
+                if done.digest != digest:
+                    raise IdempotencyMismatch(f"operation {write.operation!r} was used for another write")
+                return Written(done.revision, repeated=True)
+            for edit in write.edits:
+                self._check(edit)
+            revision = self._apply(write)
+            self._done[write.operation] = _Done(digest, revision, self._clock.now() + OPERATION_SECONDS)
+            return Written(revision)
+
+    def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:
+        """Read what was done to one flag, newest first."""
+        with self._lock:
+            return list(self._history[key])[:limit]
+
+    def _check(self, edit: Edit) -> None:
+        current = self._snapshot.versions.get(edit.flag.key)
+        if current != edit.expected:
+            raise RevisionConflict(edit.flag.key, str(edit.expected or ""), str(current or ""))
+
+    def _apply(self, write: Write) -> Revision:
+        before = self._snapshot
+        epoch = before.revision.epoch if before.revision != ZERO else int(self._clock.now() * 1_000_000)
+        revision = Revision(epoch, before.revision.rev + 1)
+        flags: dict[str, Flag] = {edit.flag.key: edit.flag for edit in write.edits}
+        for key, flag in flags.items():
+            entry = HistoryEntry(revision, self._clock.now(), write.actor, write.reason, before.flags.get(key), flag)
+            self._history[key].appendleft(entry)
+        versions = dict.fromkeys(flags, revision)
+        self._snapshot = Snapshot(revision, {**before.flags, **flags}, {**before.versions, **versions})
+        return revision

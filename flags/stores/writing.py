@@ -1,0 +1,29 @@
+"""What both stores hold of a write: its checks, the digest of its body, and how long an operation is remembered."""
+
+from __future__ import annotations
+
+from flags.documents import flag_json
+from flags.store import Write
+from foundation.canonical import digest
+from foundation.errors import DocumentError
+
+OPERATION_SECONDS = 86_400
+"""How long the same operation gets the first result again."""
+
+
+def body_digest(write: Write) -> str:
+    """Name what a write is to bring about, so that its operation id can't stand for anything else.
+
+    The revisions that the writer expected are left out: a retry that read the flags again after its own first write
+    means the same thing.
+
+    Raises:
+        DocumentError: the write has no edits, no operation, or two edits of one flag.
+    """
+    keys = [edit.flag.key for edit in write.edits]
+    if not keys or not write.operation:
+        raise DocumentError("write", "has no edits" if not keys else "has no operation id")
+    if len(set(keys)) < len(keys):
+        raise DocumentError("write", "edits a flag twice", value=keys)
+    edits = {edit.flag.key: flag_json(edit.flag) for edit in write.edits}
+    return digest({"edits": edits, "actor": write.actor, "reason": write.reason})
