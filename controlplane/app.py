@@ -8,20 +8,19 @@ from controlplane import auth, headers, problems
 from controlplane.account_stores import RedisAccountStore
 from controlplane.accounts import Accounts
 from controlplane.context import Services
-from controlplane.settings import Settings
+from controlplane.settings import MAX_BODY, Settings
 from controlplane.wiring import Wiring
 from foundation.clock import SYSTEM
 from foundation.redis import connect
-
-MAX_BODY = 1_048_576
-"""Bytes of a request's body; more is refused with 413 before any of it is parsed."""
 
 
 def create_app(services: Services | None = None) -> Flask:
     """Make the application of the pages and the API; without services, from the environment variables (gunicorn)."""
     from controlplane import api, ui  # noqa: PLC0415 - the streams need neither
+    from controlplane.api.health import blueprint as health  # noqa: PLC0415 - the same
 
     app = bare_app(services or services_from(Settings.from_environment()))
+    app.register_blueprint(health)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(ui.blueprint)
     return app

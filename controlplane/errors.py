@@ -9,8 +9,7 @@
     ├── Forbidden             known, and not allowed to do this
     ├── TooManyAttempts       failed sign-ins: wait before the next one
     ├── RequestInvalid        a header or a media type that the API does not take
-    ├── StreamsFull           this process has as many open streams as it admits
-    └── RollbackNotFound      no rollback of this id
+    └── StreamsFull           this process has as many open streams as it admits
 
 These know no HTTP; `controlplane.problems` maps codes to statuses and `controlplane.cli.common` to exit codes.
 """
@@ -86,9 +85,3 @@ class StreamsFull(ControlPlaneError):
     def __init__(self, limit: int, retry_after: float = 5.0) -> None:
         self.retry_after = retry_after
         super().__init__(f"all {limit} streams of this process are taken: try again in {retry_after:.0f} s")
-
-
-class RollbackNotFound(ControlPlaneError):
-    """No rollback of this id is known in the environment."""
-
-    code = "ROLLBACK_NOT_FOUND"

@@ -5,18 +5,23 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from flags.convergence import converged
+
 from controlplane.shapes import (
     Json,
     convergence_shape,
     domain_shape,
     entry_shape,
+    event_shape,
     flag_shape,
     instance_shape,
     letter_shape,
     queue_shape,
+    receipt_shape,
+    running_shape,
+    snapshot_shape,
 )
 from controlplane.wiring import Connection
-from flags.convergence import converged
 from flags.errors import FlagNotFound
 from flags.model import Revision, Snapshot
 
@@ -92,6 +97,39 @@ def dead_letters(connection: Connection, domain: str, *, limit: int = 100, quara
     """List a domain's dead letters, oldest first, or what is in quarantine."""
     letters = connection.queues.queue(domain).dead_letters(limit, quarantine=quarantine)
     return {"domain": domain, "letters": [letter_shape(letter) for letter in letters]}
+
+
+def replay(connection: Connection, domain: str, ids: list[str], *, quarantine: bool = False) -> Json:
+    """Put letters back into their queue; answers how many there were."""
+    return {"replayed": connection.queues.queue(domain).replay(ids, quarantine=quarantine)}
+
+
+def snapshot(connection: Connection) -> Json:
+    """Read every flag at one revision, as SDKs take it."""
+    return snapshot_shape(connection.store.snapshot())
+
+
+def rollbacks(connection: Connection) -> list[Json]:
+    """List the rollbacks, newest first; one that has not ended comes before all others."""
+    running = connection.journal.running()
+    receipts = sorted(connection.journal.receipts(), key=lambda receipt: str(receipt["started"]), reverse=True)
+    return [*([running_shape(running)] if running else []), *(receipt_shape(receipt) for receipt in receipts)]
+
+
+def running_rollback(connection: Connection) -> str | None:
+    """Name the rollback that a process is at work on right now."""
+    running = connection.journal.running()
+    return running.lead.receipt if running and running.lease_left > 0 else None
+
+
+def rollback(connection: Connection, rollback_id: str) -> Json:
+    """Read one rollback with its events and its receipt, which is None until it has ended; raises ReceiptUnknown."""
+    running = connection.journal.running()
+    mine = running if running and running.lead.receipt == rollback_id else None
+    receipt = None if mine else connection.journal.receipt(rollback_id)
+    shape = running_shape(mine) if mine else receipt_shape(receipt or {})
+    events = [event_shape(cursor, event) for cursor, event in connection.journal.events(rollback_id)]
+    return {**shape, "events": events, "receipt": receipt}
 
 
 def _flag(connection: Connection, snapshot: Snapshot, key: str) -> Json:

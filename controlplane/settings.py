@@ -20,6 +20,8 @@ from controlplane.errors import SettingsInvalid
 DEFAULT_ENVIRONMENT = "demo"
 DEFAULT_DATA_DIR = Path(".signalbox")
 READY_FILE = "ready.json"
+MAX_BODY = 1_048_576
+"""Bytes of a request's body; more is refused before any of it is parsed."""
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 

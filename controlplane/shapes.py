@@ -10,12 +10,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flags.convergence import Convergence
-from flags.documents import flag_document, percentage_of
+
+from flags.documents import flag_document
 from flags.instances import LiveInstance
-from flags.model import WEIGHT_TOTAL, Flag, Revision, Rollout
-from flags.store import HistoryEntry
+from flags.model import WEIGHT_TOTAL, Flag, Revision, Rollout, Snapshot
+from flags.percentages import percentage_of
+from flags.store import Change, HistoryEntry
 from messenger.formats import IDENTITY
 from messenger.queue import DeadLetter, QueueState
+from rollout.journal import Running
+from rollout.receipt import Receipt
+from rollout.record import StepEvent, time_seconds
 
 if TYPE_CHECKING:
     from messenger.queues.telemetry import DomainTraffic, InstanceTraffic
@@ -38,6 +43,23 @@ def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json
         "version": str(version),
         "changed": {"at": last.at, "by": last.actor, "reason": last.reason} if last else None,
         "percentages": percentages_shape(flag.rollout),
+    }
+
+
+def snapshot_shape(snapshot: Snapshot) -> Json:
+    """Show all flags at one revision, archived ones included: whoever holds a copy must learn that a flag was put away."""
+    return {
+        "revision": str(snapshot.revision),
+        "flags": {key: flag_document(flag) for key, flag in sorted(snapshot.flags.items())},
+        "versions": {key: str(version) for key, version in sorted(snapshot.versions.items())},
+    }
+
+
+def change_shape(change: Change) -> Json:
+    """Show what one revision changed: the flags as they are after it."""
+    return {
+        "revision": str(change.revision),
+        "flags": {key: flag_document(flag) for key, flag in sorted(change.flags.items())},
     }
 
 
@@ -119,6 +141,28 @@ def domain_shape(traffic: DomainTraffic) -> Json:
     return asdict(traffic)
 
 
+def running_shape(running: Running) -> Json:
+    """Show a rollback that has not ended: `running`, or `interrupted` where nobody is at work on it any more."""
+    state = "running" if running.lease_left > 0 else "interrupted"
+    return {**_rollback(running.record), "state": state, "ended": None, "exit": None, "failed": []}
+
+
+def receipt_shape(receipt: Receipt) -> Json:
+    """Show a rollback that has ended, by its receipt: `exit` is 0 where it was verified safe, else 1."""
+    return {
+        **_rollback(receipt),
+        "state": "done",
+        "ended": time_seconds(receipt["ended"]),
+        "exit": receipt["exit"],
+        "failed": receipt["failed"],
+    }
+
+
+def event_shape(cursor: str, event: StepEvent) -> Json:
+    """Show one event of a rollback; `cursor` is where a reader goes on after it."""
+    return {"cursor": cursor, **event.to_document()}
+
+
 def queue_shape(state: QueueState) -> Json:
     """Show what stands where in a domain's queue."""
     members = [
@@ -150,6 +194,16 @@ def letter_shape(letter: DeadLetter) -> Json:
         "sender": frame.sender,
         "bytes": len(frame.body),
         "body": frame.body.decode("utf-8", "replace")[:MAX_BODY_SHOWN] if frame.content_encoding == IDENTITY else None,
+    }
+
+
+def _rollback(record: Mapping[str, Any]) -> Json:
+    return {
+        "id": record["receipt"],
+        "actor": record["actor"],
+        "reason": record["reason"],
+        "started": time_seconds(record["started"]),
+        "flags": sorted(record["flags"]),
     }
 
 

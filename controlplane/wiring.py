@@ -12,10 +12,12 @@ from controlplane.errors import EnvironmentNotFound, NotConnected
 from controlplane.settings import Settings, environment_name
 
 if TYPE_CHECKING:
+    from messenger.queues.telemetry import TelemetryStore
+
     from flags.instances import InstanceRegistry
     from flags.store import FlagStore
     from messenger.queue import QueueServer
-    from messenger.queues.telemetry import TelemetryStore
+    from rollout.journal import Journal
 
 
 class Connection:
@@ -55,6 +57,13 @@ class Connection:
         from messenger.queues.telemetry import TelemetryStore  # noqa: PLC0415 - opened at first use
 
         return TelemetryStore(self.queue_url, self.environment)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What rollbacks remember."""
+        from rollout.journals.redis import RedisJournal  # noqa: PLC0415 - opened at first use
+
+        return RedisJournal(self.redis_url, self.environment)
 
     @property
     def redis_url(self) -> str:

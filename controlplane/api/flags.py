@@ -1,0 +1,200 @@
+"""Flags: list, read, create, change, archive, history, revert, release.
+
+Every write answers with its revision, the flag as it is now (its version is the ETag) and how far the revision has got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, jsonify, url_for
+
+from controlplane import reading
+from controlplane.accounts import Role
+from controlplane.api.blueprint import ENVIRONMENT, blueprint
+from controlplane.api.requests import any_body, body, count, seen_version, stamp, wanted
+from controlplane.auth import requires
+from controlplane.context import connection
+from controlplane.shapes import Json
+from flags import edits, fields, service
+from flags.documents import flag_document, parse_flag
+from flags.model import Flag, Revision, Rollout
+from flags.percentages import percentage_of, weight_of
+from flags.store import Written
+from foundation.errors import DocumentError
+
+FLAGS = f"{ENVIRONMENT}/flags"
+FLAG = f"{FLAGS}/<path:key>"
+
+_PLAIN = ("description", "rules", "tags", "variants", "offVariant", "onVariant", "rollout", "salt")
+"""Fields of the document that a change replaces as they stand."""
+_CHANGE = (*_PLAIN, "enabled", "percentage", "domains", "reason")
+_KEPT_BY_US = ("hold", "archived")
+"""Fields that have routes of their own."""
+
+
+@blueprint.get(FLAGS)
+@requires(Role.VIEWER)
+def list_flags(environment: str) -> Response:
+    """List the flags; `?archived=true` shows those put away too."""
+    return jsonify(reading.flags(connection(environment), archived=wanted("archived")))
+
+
+@blueprint.get(FLAG)
+@requires(Role.VIEWER)
+def get_flag(environment: str, key: str) -> Response:
+    """Read one flag."""
+    return _tagged(jsonify(flag := reading.flag(connection(environment), key)), flag)
+
+
+@blueprint.post(FLAGS)
+@requires(Role.OPERATOR)
+def create_flag(environment: str) -> Response:
+    """Create a flag from its document and its key; 412 where the key is taken."""
+    content = dict(any_body())
+    mark = stamp(content)
+    content.pop("reason", None)
+    key = fields.text(content.pop("key", ""), "key", limit=100, least=1)
+    _refuse_ours(content)
+    flag = parse_flag(key, content)
+    store = connection(environment).store
+    written = service.create(store, flag, actor=mark.actor, reason=mark.reason, operation=mark.operation)
+    response = _answer(environment, key, written)
+    response.status_code = HTTPStatus.CREATED
+    response.headers["Location"] = url_for("api.get_flag", environment=environment, key=key)
+    return response
+
+
+@blueprint.patch(FLAG)
+@requires(Role.OPERATOR)
+def patch_flag(environment: str, key: str) -> Response:
+    """Change what the body names: fields of the document, `enabled`, the default `percentage`, and `domains` one by one.
+
+    In `domains` a percentage sets a domain, null makes it follow the default again.
+    """
+    content = body(_CHANGE)
+    return _change(environment, key, content, lambda flag: _patched(flag, content))
+
+
+@blueprint.put(f"{FLAG}/percentages")
+@requires(Role.OPERATOR)
+def put_percentages(environment: str, key: str) -> Response:
+    """Set every percentage at once: `default`, and `domains`; a domain that is not named follows the default."""
+    content = body(("default", "domains", "reason"), required=("default",))
+    domains = fields.object_of(content.get("domains", {}), "domains", limit=1_000)
+    rollout = Rollout(
+        weight_of(content["default"], "default"),
+        {fields.name(name, "domains"): weight_of(value, f"domains.{name}") for name, value in domains.items()},
+    )
+    return _change(environment, key, content, lambda flag: edits.set_rollout(flag, rollout))
+
+
+@blueprint.post(f"{FLAG}/enable")
+@requires(Role.OPERATOR)
+def enable_flag(environment: str, key: str) -> Response:
+    """Enable a flag; 409 where it is on hold."""
+    return _change(environment, key, body(("reason",)), edits.enable)
+
+
+@blueprint.post(f"{FLAG}/disable")
+@requires(Role.OPERATOR)
+def disable_flag(environment: str, key: str) -> Response:
+    """Disable a flag: everybody is served the off variant."""
+    return _change(environment, key, body(("reason",)), edits.disable)
+
+
+@blueprint.delete(FLAG)
+@requires(Role.OPERATOR)
+def archive_flag(environment: str, key: str) -> Response:
+    """Put a flag away; its history stays, and a revert brings it back."""
+    return _change(environment, key, body(("reason",)), edits.archive)
+
+
+@blueprint.post(f"{FLAG}/release")
+@requires(Role.OPERATOR)
+def release_flag(environment: str, key: str) -> Response:
+    """Take the hold of a kill off, and let the queues admit again what no other held flag bars. It stays disabled."""
+    content = body(("reason",))
+    mark = stamp(content)
+    written = _release(connection(environment), key, mark.actor, mark.reason)
+    return _answer(environment, key, written)
+
+
+@blueprint.post(f"{FLAG}/revert")
+@requires(Role.OPERATOR)
+def revert_flag(environment: str, key: str) -> Response:
+    """Make a flag what it was after `revision`; without one, what it was before its last write."""
+    content = body(("revision", "reason"))
+    named = content.get("revision")
+    revision = None if named is None else Revision.parse(fields.text(named, "revision", limit=50))
+    mark = stamp(content)
+    written = service.revert(
+        connection(environment).store,
+        key,
+        revision,
+        actor=mark.actor,
+        reason=mark.reason,
+        operation=mark.operation,
+        expected=seen_version(),
+    )
+    return _answer(environment, key, written)
+
+
+@blueprint.get(f"{FLAG}/history")
+@requires(Role.VIEWER)
+def flag_history(environment: str, key: str) -> Response:
+    """List what was done to a flag, newest first; `?limit=` up to 1,000."""
+    return jsonify(reading.history(connection(environment), key, limit=count("limit", 50, 1_000)))
+
+
+def _change(environment: str, key: str, content: Mapping[str, Any], edit: Callable[[Flag], Flag]) -> Response:
+    mark = stamp(content)
+    written = service.change(
+        connection(environment).store,
+        (key,),
+        edit,
+        actor=mark.actor,
+        reason=mark.reason,
+        operation=mark.operation,
+        expected=seen_version(),
+    )
+    return _answer(environment, key, written)
+
+
+def _answer(environment: str, key: str, written: Written) -> Response:
+    document = reading.written(connection(environment), written.revision, key)
+    return _tagged(jsonify(document), document["flag"])
+
+
+def _tagged(response: Response, flag: Json) -> Response:
+    response.set_etag(flag["version"])
+    return response
+
+
+def _patched(flag: Flag, content: Mapping[str, Any]) -> Flag:
+    document = flag_document(flag) | {name: content[name] for name in _PLAIN if name in content}
+    if "percentage" in content or "domains" in content:
+        document["rollout"] = _rollout(flag.rollout or edits.ALL, content)
+    patched = parse_flag(flag.key, document)
+    if "enabled" not in content:
+        return patched
+    switch = edits.enable if fields.boolean(content["enabled"], "enabled") else edits.disable
+    return switch(patched)
+
+
+def _rollout(rollout: Rollout, content: Mapping[str, Any]) -> Json:
+    domains: dict[str, Any] = {domain: percentage_of(weight) for domain, weight in rollout.domains.items()}
+    for domain, percentage in fields.object_of(content.get("domains", {}), "domains").items():
+        if percentage is None:
+            domains.pop(domain, None)
+        else:
+            domains[domain] = percentage
+    return {"percentage": content.get("percentage", percentage_of(rollout.weight)), "domains": domains}
+
+
+def _refuse_ours(content: Mapping[str, Any]) -> None:
+    for name in _KEPT_BY_US:
+        if name in content:
+            raise DocumentError(name, "is not set by a client")
