@@ -11,6 +11,13 @@ from typing import Protocol
 
 from flags.model import ZERO, Revision
 
+LEASE_MARGIN = 1.0
+"""Seconds that a registry counts an instance as live past its lease.
+
+A renewal is on its way for less than this, or its sender does not take it for one; so an instance always knows that
+its lease ran out before the registry says so.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -47,7 +54,7 @@ class LiveInstance:
     Args:
         instance: its own description.
         acknowledged: the newest revision it said it has applied.
-        lease_left: seconds until it counts as gone, by the store's clock; negative once it does.
+        lease_left: seconds until it counts as gone, by the store's clock, LEASE_MARGIN included.
     """
 
     instance: Instance

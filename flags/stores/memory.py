@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from flags.errors import IdempotencyMismatch, RevisionConflict
 from flags.model import ZERO, Flag, Revision, Snapshot
 from flags.store import Edit, HistoryEntry, Write, Written
+from flags.stores.memory_registry import MemoryInstanceRegistry
 from flags.stores.writing import OPERATION_SECONDS, body_digest
 from foundation.clock import SYSTEM, Clock
+
+__all__ = ["MemoryFlagStore", "MemoryInstanceRegistry"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,12 @@ from flags.errors import IdempotencyMismatch, RevisionConflict, WriteUnconfirmed
 from flags.model import Revision, Snapshot
 from flags.store import HistoryEntry, Write, Written
 from flags.stores.keys import Keys
+from flags.stores.redis_registry import RedisInstanceRegistry
 from flags.stores.writing import OPERATION_SECONDS, body_digest
 from foundation.errors import StoreUnreachable
 from foundation.redis import Script, connect, translated
+
+__all__ = ["RedisFlagStore", "RedisInstanceRegistry", "read_snapshot"]
 
 LOG_ENTRIES = 10_000
 LOG_FLAGS = 1_000
@@ -115,7 +118,7 @@ class RedisFlagStore:
 
 def read_snapshot(client: redis.Redis, keys: Keys) -> Snapshot:
     """Read every flag at one revision, for callers who translate the library's errors themselves."""
-    epoch, rev, flags, versions = _SNAPSHOT(client, (), [keys.prefix])
+    epoch, rev, flags, versions = _SNAPSHOT(client, [keys.named("meta")], [keys.prefix])
     return Snapshot(
         revision=Revision(int(epoch), int(rev)),
         flags={key: flag_from_json(key, json) for key, json in _pairs(flags)},

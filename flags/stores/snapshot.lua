@@ -1,5 +1,6 @@
 -- Reads every flag of an environment at one revision.
 --
+-- KEYS  1 sb:{env}:meta
 -- ARGV  1 prefix of the keys
 -- Answers {epoch, rev, [flag key, JSON, …], [flag key, revision of its last write, …]}. A server that may be read and
 -- not written, a full one or a replica, answers with the epoch it holds.
