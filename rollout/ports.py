@@ -1,0 +1,70 @@
+"""What an emergency rollback reaches the world through, in one bundle that entry points and tests put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from flags.instances import InstanceRegistry
+from flags.store import FlagStore
+from foundation.clock import SYSTEM, Clock
+from foundation.health import Check
+from foundation.signing import SigningKey
+from messenger.queue import QueueServer
+from rollout.clearing import Clearing
+from rollout.journal import Journal
+from rollout.receipt import Receipt
+from rollout.restart import Restarter
+
+
+class TrafficCounts(Protocol):
+    """What is used of one domain's traffic: messages received, handler failures, frames that can't be decoded."""
+
+    domain: str
+    received: int
+    errors: int
+    decode_failures: int
+
+
+class Traffic(Protocol):
+    """What messengers report about their traffic."""
+
+    def domains(self, window: float) -> Sequence[TrafficCounts]:
+        """Sum up the last `window` seconds, by domain."""
+
+
+class Archive(Protocol):
+    """Where receipts are kept on this host."""
+
+    def keep(self, receipt: Receipt) -> str:
+        """Keep a receipt, whatever stood there; answers with where. Raises OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The hands of a rollback.
+
+    Args:
+        store, registry, journal: the flags server.
+        queues, clearing, traffic: the queue server.
+        restarters: tried in this order; the first that is able restarts a worker.
+        checks: further health checks of the installation, such as the control plane's; none of them holds safety up.
+        archive: receipts on this host.
+        key: signs the receipt.
+        pause: waits for some seconds.
+    """
+
+    store: FlagStore
+    registry: InstanceRegistry
+    journal: Journal
+    queues: QueueServer
+    clearing: Clearing
+    traffic: Traffic
+    restarters: tuple[Restarter, ...]
+    checks: tuple[Check, ...]
+    archive: Archive
+    key: SigningKey
+    clock: Clock = SYSTEM
+    pause: Callable[[float], None] = time.sleep

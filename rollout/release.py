@@ -1,0 +1,32 @@
+"""Release: what a person does once the reason for a rollback is gone. The flag stays disabled, and may be enabled."""
+
+from __future__ import annotations
+
+from flags import edits, service
+from flags.store import FlagStore, Written
+from messenger.queue import QueueServer
+from rollout.run import words_of
+
+
+def release(store: FlagStore, server: QueueServer, key: str, actor: str, reason: str = "") -> Written:
+    """Take the hold off a flag and let the queues admit its formats again; harmless where there is no hold.
+
+    Words that another held flag bars too stay barred.
+
+    Raises:
+        FlagNotFound: no such flag.
+        StoreUnreachable, StoreRefused: of the flags server, and nothing was changed; or of the queue server, and the
+            flag is released while its queues are still barred: run it again.
+    """
+    written = service.change(store, [key], edits.release, actor=actor, reason=reason)
+    free = words_of([key]) - _held(store)
+    server.release_all(free)
+    # A rollback that came in between has found its queues barred, and must find them so again.
+    if barred := free & _held(store):
+        server.bar_all(barred)
+    return written
+
+
+def _held(store: FlagStore) -> frozenset[str]:
+    """Gather the words that flags on hold keep out of the queues."""
+    return words_of([key for key, flag in store.snapshot().flags.items() if flag.hold is not None])

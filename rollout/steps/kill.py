@@ -1,0 +1,96 @@
+"""Kill: one write disables the flags and puts them on hold; then the queues are barred to their formats.
+
+From the second half on no sender that uses the library, stale, cut off or disobedient, gets such a frame into a queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flags import edits, service
+from flags.errors import WriteUnconfirmed
+from flags.model import Flag, Hold, Revision, Snapshot
+from foundation.errors import StoreRefused, StoreUnreachable
+from rollout.errors import KillUndone
+from rollout.record import Note, time_text
+from rollout.run import Run
+
+WRITES = 3
+"""How often the write is tried where no answer comes back: the state of the flags then tells whether it was applied."""
+
+
+def kill(run: Run) -> Iterator[Note]:
+    """Disable and hold the flags, then bar the queues; a queue server that is gone does not hold the flags up."""
+    wrote = _write(run)
+    barred = _bar(run)
+    keys = ", ".join(run.keys)
+    detail = f"{keys} disabled and on hold at revision {run.revision}" if wrote else f"{keys} was disabled and on hold"
+    if barred:
+        yield Note("done", f"{detail}; queues barred to {', '.join(run.record['barred']) or 'nothing'}", _data(run))
+    else:
+        yield Note("warn", f"{detail}; the queues could NOT be barred: the queue server does not answer", _data(run))
+
+
+def _write(run: Run) -> bool:
+    """Kill what is not killed; True where anything had to be written."""
+    unanswered: StoreUnreachable | None = None
+    for written in range(WRITES + 1):
+        snapshot = run.ports.store.snapshot()
+        standing = [key for key in run.keys if not is_killed(snapshot.flags[key])]
+        if not standing:
+            _note_killed(run, snapshot, wrote=written > 0)
+            return written > 0
+        if written < WRITES:
+            unanswered = _kill(run, standing)
+    raise unanswered or KillUndone(f"{', '.join(standing)}: killed {WRITES} times, and brought back each time")
+
+
+def is_killed(flag: Flag) -> bool:
+    """Tell whether nothing but a person's release can bring the flag back."""
+    return not flag.enabled and flag.hold is not None
+
+
+def _kill(run: Run, keys: list[str]) -> StoreUnreachable | None:
+    """Write the kill; answers with the error where it is not known whether the write was applied."""
+    hold = Hold(run.request.actor, run.request.reason, run.record["receipt"])
+    reason = run.request.reason or "emergency rollback"
+    try:
+        service.change(
+            run.ports.store, keys, lambda flag: edits.kill(flag, hold), actor=run.request.actor, reason=reason
+        )
+    except WriteUnconfirmed as error:
+        run.check("kill confirmed", "fail", str(error), "see to the replicas: a fail-over now could undo the kill")
+    except StoreUnreachable as error:
+        return error
+    return None
+
+
+def _note_killed(run: Run, snapshot: Snapshot, *, wrote: bool) -> None:
+    record = run.record
+    for key in run.keys:
+        hold = snapshot.flags[key].hold
+        record["flags"][key]["after"] = str(snapshot.versions[key])
+        record["flags"][key]["hold"] = {"by": hold.by, "reason": hold.reason, "receipt": hold.receipt} if hold else {}
+    # Whoever has applied this revision has the kill. One that an earlier attempt named is kept, so that what was
+    # acknowledged then still counts; after a restore of the store its epoch is no longer anybody's.
+    known = Revision.parse(record["revision"]) if record["revision"] else None
+    if wrote or known is None or known.epoch != snapshot.revision.epoch:
+        record["revision"] = str(snapshot.revision)
+        record["killed"] = time_text(run.ports.clock.now())
+
+
+def _bar(run: Run) -> bool:
+    if not run.words:
+        return True
+    try:
+        run.ports.queues.bar_all(run.words)
+    except (StoreUnreachable, StoreRefused) as error:
+        run.check("queues barred", "fail", str(error), "bring the queue server back, and run the rollback again")
+        return False
+    run.record["barred"] = sorted(run.words)
+    run.check("queues barred", "pass", f"no queue admits {', '.join(run.record['barred'])}")
+    return True
+
+
+def _data(run: Run) -> dict[str, object]:
+    return {"revision": run.record["revision"], "barred": run.record["barred"], "flags": run.keys}

@@ -1,0 +1,164 @@
+"""Verify: health checks side by side, a watch on the traffic, and last of all once more what was to be achieved.
+
+"Could not measure" is not "measured bad": without traffic the probes alone speak, and the receipt says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from flags.instances import LiveInstance
+from foundation.errors import StoreRefused, StoreUnreachable
+from foundation.health import Status, run_checks
+from rollout import rollcall
+from rollout.health import checks
+from rollout.ports import TrafficCounts
+from rollout.record import Note
+from rollout.run import Run, named
+from rollout.steps.kill import is_killed
+from rollout.steps.queues import look
+
+PAST = 60.0
+"""Seconds of traffic before the watch: where there was none, there is nothing to wait for."""
+
+ERROR_RATE = 0.001
+MEASURABLE = 100
+"""An error rate above this fails a domain; a single error among fewer messages than this is a warning."""
+
+
+def verify(run: Run) -> Iterator[Note]:
+    """Run every check; each one that fails is a reason for exit code 1."""
+    before = _traffic(run, PAST)
+    started = run.ports.clock.monotonic()
+    for result in run_checks(checks(run, _live(run))):
+        run.checked(result)
+    yield Note("progress", _said(run))
+    if before is not None:
+        yield from _watch(run, before, started)
+    for name, check in _LAST.items():
+        _measured(run, name, check)
+    yield _last_word(run)
+
+
+def _live(run: Run) -> list[LiveInstance]:
+    try:
+        return run.ports.registry.live()
+    except (StoreUnreachable, StoreRefused):
+        return []  # the check of the flags server, and that of the instances, say so
+
+
+def _measured(run: Run, name: str, check: Callable[[Run, str], None]) -> None:
+    try:
+        check(run, name)
+    except (StoreUnreachable, StoreRefused) as error:
+        run.check(name, "fail", f"could not be measured: {error}", "run the rollback again")
+
+
+def _traffic(run: Run, window: float) -> Mapping[str, TrafficCounts] | None:
+    try:
+        return {one.domain: one for one in run.ports.traffic.domains(window)}
+    except (StoreUnreachable, StoreRefused) as error:
+        run.check("traffic", "warn", f"could not be measured: {error}")
+        return None
+
+
+def _watch(run: Run, before: Mapping[str, TrafficCounts], started: float) -> Iterator[Note]:
+    """Compare two sums that reach back to the same moment: what lies between them came in since."""
+    clock = run.ports.clock
+    if not any(one.received for one in before.values()):
+        run.check("traffic", "pass", "none in the last minute: the probes alone speak")
+        return
+    yield Note("progress", f"watching the traffic for {run.request.window:g} s")
+    run.ports.pause(max(0.0, started + run.request.window - clock.monotonic()))
+    after = _traffic(run, PAST + clock.monotonic() - started)
+    for domain, one in sorted((after or {}).items()):
+        earlier = before.get(domain)
+        received = one.received - (earlier.received if earlier else 0)
+        errors = one.errors + one.decode_failures - (earlier.errors + earlier.decode_failures if earlier else 0)
+        _rate(run, domain, received, errors)
+
+
+def _rate(run: Run, domain: str, received: int, errors: int) -> None:
+    said = f"{errors} errors in {received} messages" if received else "no message in the window: the probe alone speaks"
+    if errors <= received * ERROR_RATE:
+        run.check(f"traffic/{domain}", "pass", said)
+    else:
+        status: Status = "fail" if received >= MEASURABLE else "warn"
+        run.check(f"traffic/{domain}", status, said, f"look at the errors and dead letters of {domain}")
+
+
+def _flags_held(run: Run, name: str) -> None:
+    flags = run.ports.store.snapshot().flags
+    loose = [key for key in run.keys if key in flags and not is_killed(flags[key])]
+    if loose:
+        run.check(name, "fail", f"{named(loose)} was released meanwhile", "run the rollback again")
+    else:
+        run.check(name, "pass", f"{named(run.keys)} disabled and on hold")
+
+
+def _instances(run: Run, name: str) -> None:
+    live = run.ports.registry.live()
+    rollcall.call(run.record, live, run.since_kill)
+    missing = [one.instance.slot for one in live if not rollcall.answered(run.record, one)]
+    if not missing:
+        run.check(name, "pass", f"all {len(live)} live instances have acknowledged {run.revision}")
+        return
+    overriding = [one.instance.slot for one in live if set(one.instance.overrides) & set(run.keys)]
+    remedy = "restart them by hand, then run the rollback again"
+    if overriding:
+        remedy = f"take the override file of {named(overriding)} away, then run the rollback again"
+    run.check(name, "fail", f"live without the kill: {named(missing)}", remedy)
+
+
+def _restarts(run: Run, name: str) -> None:
+    entries = run.record["restarts"]
+    lost = [slot for slot, entry in entries.items() if entry["outcome"] == "not back"]
+    left = [slot for slot, entry in entries.items() if entry["outcome"] == "not restarted"]
+    if lost:
+        run.check(name, "fail", f"not back with the kill: {named(lost)}", "look at their supervisor")
+    elif left:
+        reasons = "; ".join(f"{slot}: {entries[slot]['why']}" for slot in left[:3])
+        run.check(name, "warn", f"not restarted: {named(left)} ({reasons})", "restart them by hand")
+    elif entries:
+        run.check(name, "pass", f"{len(entries)} restarted and back with the kill")
+
+
+def _no_yaml(run: Run, name: str) -> None:
+    if not run.clears_yaml:
+        return
+    domains = run.ports.queues.domains()
+    left = [domain for domain in domains if look(run, domain)["yaml"]]
+    if left:
+        remedy = "somebody writes past the library: look into the queue, stop it, and run the rollback again"
+        run.check(name, "fail", f"YAML stands in {named(left)}", remedy)
+    else:
+        run.check(name, "pass", f"every frame of {len(domains)} queues looked at")
+
+
+def _said(run: Run) -> str:
+    results = run.record["checks"]
+    failed = [name for name, check in results.items() if check["status"] == "fail"]
+    return f"{len(results) - len(failed)} of {len(results)} checks well{': not ' + named(failed) if failed else ''}"
+
+
+def _last_word(run: Run) -> Note:
+    results = run.record["checks"]
+    by_status = {status: sorted(name for name in results if results[name]["status"] == status) for status in _STATUSES}
+    data: dict[str, list[str]] = {status: names for status, names in by_status.items() if names}
+    if by_status["fail"]:
+        why = "; ".join(f"{name}: {results[name]['detail']}" for name in by_status["fail"][:3])
+        return Note("failed", f"NOT verified: {why}", data)
+    if by_status["warn"]:
+        return Note("warn", f"verified, with warnings: {named(by_status['warn'])}", data)
+    return Note("done", f"verified: {len(results)} checks passed", data)
+
+
+_STATUSES: tuple[Status, ...] = ("pass", "warn", "fail")
+
+_LAST: Mapping[str, Callable[[Run, str], None]] = {
+    "flags held": _flags_held,
+    "instances": _instances,
+    "restarts": _restarts,
+    "no YAML": _no_yaml,
+}
+"""Looked at last, in this order: what the rollback was to achieve."""
