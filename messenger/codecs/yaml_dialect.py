@@ -1,0 +1,66 @@
+"""The YAML that this floor writes: a small dialect of block style that every YAML reader takes for the same values.
+
+Each line is one key, one item or both. A word stands plain only where no reader of YAML 1.1 or 1.2 could take it for
+anything but text; every other text is quoted as in JSON. There are no tags, anchors, comments, directives, line
+continuations or flow collections but the empty ones. Numbers have the one form that both versions agree on.
+
+One regular expression tells whether a whole body keeps to the dialect, in one pass and in time linear to its length.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from typing import Any
+
+import re2
+
+from messenger.codecs.values import MAX_DEPTH
+
+# Readers take these for something else than text in some mixture of cases: YAML 1.1's booleans; rapidyaml's own floats.
+_NOT_PLAIN = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity")
+
+TAKEN = frozenset("".join(mix) for word in _NOT_PLAIN for mix in product(*zip(word, word.upper(), strict=True)))
+"""Words that can't stand plain, in every mixture of cases."""
+
+_LETTERS = f"_{string.ascii_lowercase}"
+_WORD_TAIL = "[A-Za-z0-9_]*"
+
+# What YAML calls printable, without what some reader takes for the end of a line.
+_CHARACTER = (
+    r"[\x20\x21\x23-\x5b\x5d-\x7e\x{a0}-\x{2027}\x{202a}-\x{d7ff}\x{e000}-\x{fefe}\x{ff00}-\x{fffd}"
+    r"\x{10000}-\x{10ffff}]"
+)
+# Surrogate pairs are what JSON and YAML disagree about, so an escape never names half of one.
+_ESCAPE = r'\\(?:["\\bfnrt]|u(?:[0-9a-ce-f][0-9a-f]{3}|d[0-7][0-9a-f]{2}))'
+_QUOTED = f'"(?:{_CHARACTER}|{_ESCAPE})*"'
+# YAML 1.1 wants a point in a float, and takes a leading zero for octal.
+_NUMBER = r"(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?)"
+
+
+@cache
+def dialect() -> Any:
+    """The regular expression that matches the bodies that keep to the dialect, whole."""
+    word = f"(?:{_words_except(_NOT_PLAIN, start=True)})"
+    value = rf"(?:{_QUOTED}|{_NUMBER}|true|false|null|{word}|\{{\}}|\[\])"
+    key = f"(?:{word}|{_QUOTED}):"
+    levels = f"{{0,{MAX_DEPTH}}}"
+    line = f"(?:  ){levels}(?:(?:- ){levels}{key}(?: {value})?|(?:- ){levels}- {value})\n"
+    options = re2.Options()
+    options.never_capture = True
+    return re2.compile(f"(?:{line})+|{value}\n".encode(), options)
+
+
+def _words_except(words: Sequence[str], *, start: bool = False) -> str:
+    # RE2 has no look-ahead, and is linear because of it; so this spells out every way to be another word.
+    heads = {word[0] for word in words if word}
+    others = [letter for letter in _LETTERS if letter not in heads]
+    ways = [f"[{''.join(others).upper()}{''.join(others)}{'' if start else string.digits}]{_WORD_TAIL}"]
+    for head in sorted(heads):
+        rest = _words_except([word[1:] for word in words if word.startswith(head)])
+        ways.append(f"[{head}{head.upper()}](?:{rest})")
+    if not start and "" not in words:
+        ways.append("")
+    return "|".join(ways)
