@@ -1,0 +1,29 @@
+// What the server told this page: addresses, the CSRF token, who is looking. Nothing here changes while the page is open.
+
+const told = (name) => document.querySelector(`meta[name="signalbox:${name}"]`)?.content ?? "";
+
+export const page = Object.freeze({
+  environment: told("environment"),
+  api: told("api"),
+  stream: told("stream"),
+  csrf: told("csrf"),
+  user: told("user"),
+});
+
+export const one = (selector, root = document) => root.querySelector(selector);
+export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+/** Make an element; children are nodes or text, never markup. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Write text only where it differs, so that screen readers and selections are left alone. */
+export function write(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,212 @@
+// The line diagram: marks to ask with, fills that show the traffic really seen, lamps that show who has proven to have it.
+// Edits are collected and saved as one write. What others save meanwhile is shown at once, except where it is being edited.
+
+import { all, one, write } from "./page.js";
+import { listen } from "./live.js";
+import { Refused, change, read } from "./api.js";
+import { divide, noun } from "./convergence.js";
+import { follow, hush, say } from "./said.js";
+import { explain } from "./switches.js";
+import { refresh } from "./regions.js";
+import { count, names, percent, plural, share } from "./words.js";
+
+const form = () => one("form[data-tracks]");
+const rows = () => all("[data-track]", form());
+const place = () => document.getElementById("said-tracks");
+const number = (row) => one("input[type=number]", row);
+const range = (row) => one("input[type=range]", row);
+const everywhere = () => one("[data-track-default]");
+
+/** The truth as the server last told it: "" where the domain follows the default. */
+const told = (row) => (row.matches("[data-track-default]") ? form().dataset.default : row.dataset.own);
+const same = (a, b) => (a === "" || b === "" ? a === b : Number(a) === Number(b));
+const edited = (row) => !same(number(row).value, told(row));
+const effective = (value) => (value === "" ? form().dataset.default : value);
+const nameOf = (row) => row.dataset.track ?? "default";
+const say_ = (value) => (value === "" ? "default" : percent(value));
+
+/** Show one row as it now stands: mark, field, and where it stood before the edit. */
+function show(row) {
+  const value = number(row).value;
+  const standsAt = value === "" ? number(everywhere()).value : value;
+  if (document.activeElement !== range(row) || !edited(row)) range(row).value = standsAt;
+  range(row).setAttribute("aria-valuetext", say_(value));
+  if (row.dataset.track) number(row).placeholder = String(Number(number(everywhere()).value));
+  row.classList.toggle("inherits", value === "");
+  row.classList.toggle("edited", edited(row));
+  const before = one(".before", row);
+  before.toggleAttribute("hidden", !edited(row));
+  before.setAttribute("d", `M${effective(told(row))} 0V12`);
+  const inherit = one("[data-inherit]", row);
+  if (inherit) inherit.hidden = value === "" || number(row).disabled;
+}
+
+function showAll() {
+  if (!form()) return;
+  const every = [...rows(), everywhere()];
+  every.forEach(show);
+  const changes = every.filter(edited);
+  form().toggleAttribute("data-edited", changes.length > 0);
+  const save = one("[data-save]", form());
+  if (!save) return;
+  save.toggleAttribute("data-open", changes.length > 0);
+  write(one("[data-summary]", save), changes.map((row) => `${nameOf(row)} ${say_(told(row))} → ${say_(number(row).value)}`).join(" · "));
+}
+
+function prepare() {
+  if (!form()) return;
+  for (const row of [...rows(), everywhere()]) range(row).disabled = number(row).disabled;
+  showAll();
+}
+
+function adopt(flag) {
+  form().dataset.version = flag.version;
+  form().dataset.default = flag.percentages.default;
+  for (const row of rows()) row.dataset.own = flag.percentages.domains[row.dataset.track] ?? "";
+}
+
+/** Put every control back to what the server holds. */
+function reset() {
+  for (const row of [...rows(), everywhere()]) number(row).value = told(row);
+  showAll();
+}
+
+const asked = () => ({
+  default: Number(number(everywhere()).value),
+  domains: Object.fromEntries(rows().filter((row) => number(row).value !== "").map((row) => [row.dataset.track, Number(number(row).value)])),
+});
+
+const path = () => `/flags/${encodeURIComponent(form().dataset.key)}`;
+
+async function put(percentages, reason, words) {
+  const { key, version } = form().dataset;
+  const former = { default: Number(form().dataset.default), domains: Object.fromEntries(rows().filter((row) => row.dataset.own !== "").map((row) => [row.dataset.track, Number(row.dataset.own)])) };
+  const answer = await change("PUT", `${path()}/percentages`, { ...percentages, reason }, version);
+  adopt(answer.flag);
+  reset();
+  const undo = () => attempt(() => put(former, `undo of ${answer.revision}`, "Undone"));
+  follow(place(), { revision: answer.revision, words, flag: key, convergence: answer.convergence, undo });
+  await refresh();
+}
+
+async function attempt(write) {
+  try {
+    await write();
+  } catch (error) {
+    await turnBack(error);
+  }
+}
+
+async function turnBack(error) {
+  const mine = new Map(rows().concat(everywhere()).filter(edited).map((row) => [nameOf(row), number(row).value]));
+  const words = await explain(form().dataset.key, error);
+  if (error instanceof Refused) {
+    try {
+      adopt(await read(path()));
+    } catch {
+      // the words above already say that there is no truth to be had right now
+    }
+  }
+  reset();
+  const again = mine.size && error.status === 412 ? [["Put mine back", () => restore(mine)]] : [];
+  say(place(), "danger", words, again);
+}
+
+function restore(mine) {
+  for (const row of [...rows(), everywhere()]) if (mine.has(nameOf(row))) number(row).value = mine.get(nameOf(row));
+  hush(place());
+  showAll();
+}
+
+document.addEventListener("input", (event) => {
+  const row = event.target.closest("[data-track], [data-track-default]");
+  if (!row) return;
+  if (event.target.type === "range") number(row).value = String(Math.round(event.target.value));
+  showAll();
+});
+
+document.addEventListener("click", (event) => {
+  const inherit = event.target.closest("[data-inherit]");
+  if (!inherit) return;
+  const row = inherit.closest("[data-track]");
+  number(row).value = "";
+  showAll();
+  number(row).focus();
+});
+
+document.addEventListener("reset", (event) => {
+  if (event.target !== form()) return;
+  event.preventDefault();
+  hush(place());
+  reset();
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target !== form()) return;
+  event.preventDefault();
+  const reason = form().elements.reason;
+  attempt(async () => {
+    await put(asked(), reason.value, "Saved");
+    if (reason.isConnected) reason.value = "";
+  });
+});
+
+document.addEventListener("refreshed", prepare);
+
+/** Somebody wrote the flag while controls here are being edited: take theirs over where it does not touch mine. */
+listen("flags", async () => {
+  if (!form()?.hasAttribute("data-edited")) return;
+  let flag;
+  try {
+    flag = await read(path());
+  } catch {
+    return; // the save will be refused and say why
+  }
+  if (flag.version === form().dataset.version) return;
+  const theirs = (row) => String(row.dataset.track ? flag.percentages.domains[row.dataset.track] ?? "" : flag.percentages.default);
+  const touched = [...rows(), everywhere()].filter((row) => edited(row) && !same(theirs(row), told(row)));
+  if (touched.length) {
+    const changes = touched.map((row) => `${nameOf(row)} to ${say_(theirs(row))}`);
+    say(place(), "caution", `${flag.changed.by} has meanwhile set ${names(changes)}. Saving yours will be refused; discard to see theirs.`, [["Discard mine", () => { adopt(flag); hush(place()); reset(); }]]);
+    return;
+  }
+  const untouched = [...rows(), everywhere()].filter((row) => !edited(row));
+  adopt(flag);
+  for (const row of untouched) number(row).value = told(row);
+  showAll();
+});
+
+listen("traffic", ({ instances }) => {
+  const [table, { key, version, measure }] = [form(), form()?.dataset ?? {}];
+  if (!table) return;
+  const known = new Set(rows().map((row) => row.dataset.track));
+  if (instances.some((each) => each.domain && !known.has(each.domain))) refresh();
+  for (const row of rows()) {
+    const here = instances.filter((each) => each.domain === row.dataset.track);
+    showSeen(row, here, measure);
+    showProof(row, divide(here, version, key), here);
+  }
+});
+
+function showSeen(row, here, measure) {
+  const sent = here.map((each) => each.traffic?.sent ?? {});
+  const total = sent.flatMap(Object.values).reduce((sum, each) => sum + each, 0);
+  const seen = measure && total ? sent.reduce((sum, each) => sum + (each[measure] ?? 0), 0) / total : null;
+  one(".seen", row).setAttribute("width", 100 * (seen ?? 0));
+  const figure = one("[data-seen]", row);
+  if (seen === null) write(figure, measure ? "no traffic" : "–");
+  else write(figure, `${share(seen)} of ${count(total)}`);
+  figure.classList.toggle("quiet", seen === null);
+}
+
+function showProof(row, { acknowledged, missing }, here) {
+  const lamp = one("[data-proof] .lamp", row);
+  const tone = !here.length ? (row.dataset.had ? "danger" : "waiting") : missing.length ? "caution" : "clear";
+  if (here.length) row.dataset.had = "yes";
+  if (!lamp.classList.contains(tone)) lamp.className = `lamp ${tone}`;
+  lamp.title = missing.length ? `waiting for ${names(missing.map((each) => each.slot), 8)}` : "";
+  if (here.length) write(lamp, `${acknowledged.length} of ${plural(here.length, noun(here))}`);
+  else write(lamp, tone === "danger" ? "all lost" : "no worker");
+}
+
+prepare();

@@ -1,0 +1,84 @@
+"""The pages of flags: the list, one flag with its line diagram, its history, its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, abort, g, request
+
+from controlplane import reading
+from controlplane.accounts import Role
+from controlplane.auth import requires
+from controlplane.ui.blueprint import ENVIRONMENT, blueprint
+from controlplane.ui.diff import differences
+from controlplane.ui.pages import page
+from controlplane.ui.tracks import measure, tracks
+from controlplane.ui.words import names, plural, short
+from flags.model import Revision
+from foundation.documents import write_yaml
+
+DERIVED = frozenset({"key", "version", "changed", "percentages", "hold", "archived"})
+"""What the API adds to a flag's document, or what is not set by one; a file that is applied has none of it."""
+
+TABS = ("targeting", "history", "settings")
+
+
+@blueprint.get(f"{ENVIRONMENT}/flags")
+@requires(Role.VIEWER)
+def flags() -> Response:
+    """List the flags that match a search, archived ones last."""
+    query = request.args.get("q", "").strip()
+    found = [flag for flag in reading.flags(g.connection, archived=True)["flags"] if _matches(flag, query.lower())]
+    return page("flags.html", "flags", flags=sorted(found, key=lambda flag: flag["archived"]), query=query)
+
+
+@blueprint.get(f"{ENVIRONMENT}/flags/<path:key>")
+@requires(Role.VIEWER)
+def flag(key: str) -> Response:
+    """Show one flag."""
+    tab = request.args.get("tab", TABS[0])
+    if tab not in TABS:
+        abort(404)
+    return flag_page(key, tab, notices=_saved(key))
+
+
+def flag_page(key: str, tab: str = TABS[0], *, status: int = 200, notices: Any = ()) -> Response:
+    """Render a flag's page; what came of a change stands in `notices` as pairs of tone and words."""
+    found = reading.flag(g.connection, key)
+    live = reading.instances(g.connection)
+    special = {"targeting": _targeting, "history": _history, "settings": _settings}[tab]
+    return page(
+        "flag.html", "flags", status=status, notices=notices, live=live, flag=found, tab=tab, **special(found, live)
+    )
+
+
+def _saved(key: str) -> list[tuple[str, str]]:
+    """Say how far a change has got that a form of this page has just made."""
+    if "saved" not in request.args:
+        return []
+    revision = Revision.parse(request.args["saved"])
+    told = reading.convergence(g.connection, revision, (key,))
+    far = f"{told['acknowledged']} of {plural(told['live'], 'worker')} have it"
+    missing = f", waiting for {names(told['missing'])}" if told["missing"] else ""
+    return [("clear" if told["reached"] else "caution", f"Saved as revision {short(str(revision))} · {far}{missing}.")]
+
+
+def _targeting(found: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    word = measure(found["key"])
+    return {"tracks": tracks(found, live["instances"]), "measure": word, "measured": bool(word)}
+
+
+def _history(found: Mapping[str, Any], _live: Mapping[str, Any]) -> dict[str, Any]:
+    entries = reading.history(g.connection, found["key"])["entries"]
+    return {"history": [{**entry, "differences": differences(entry["before"], entry["after"])} for entry in entries]}
+
+
+def _settings(found: Mapping[str, Any], _live: Mapping[str, Any]) -> dict[str, Any]:
+    document = {name: value for name, value in found.items() if name not in DERIVED and value not in (None, "", [])}
+    return {"document": write_yaml({"flags": {found["key"]: document}})}
+
+
+def _matches(flag: Mapping[str, Any], query: str) -> bool:
+    text = " ".join([flag["key"], flag["description"], *flag["tags"]]).lower()
+    return all(word in text for word in query.split())

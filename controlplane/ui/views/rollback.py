@@ -1,0 +1,81 @@
+"""The pages of the emergency rollback: the lever, a run as it goes, receipts."""
+
+from __future__ import annotations
+
+from flask import Response, abort, g, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from controlplane import auth, lever, reading
+from controlplane.accounts import Role
+from controlplane.auth import requires
+from controlplane.context import services
+from controlplane.problems import status_of
+from controlplane.ui.blueprint import ENVIRONMENT, blueprint
+from controlplane.ui.pages import page
+from controlplane.ui.runs import steps
+from foundation.errors import SignalboxError
+from messenger.formats import YAML_FLAG
+from rollout.receipt import to_bytes
+
+EVERY_MESSAGING_FLAG = "all"
+
+
+@blueprint.get(f"{ENVIRONMENT}/rollback")
+@requires(Role.VIEWER)
+def rollbacks() -> Response:
+    """Show the lever and the receipts."""
+    return _lever_page()
+
+
+@blueprint.post(f"{ENVIRONMENT}/rollback")
+@requires(Role.OPERATOR)
+def pull() -> AnyResponse:
+    """Pull the lever where no script runs."""
+    form = request.form
+    if form.get("confirm") != g.environment or not form.get("reason", "").strip():
+        return _lever_page(400, f"Not pulled: a reason, and the word {g.environment} typed out, are needed.")
+    asked = lever.Pull(
+        actor=auth.current().name,
+        reason=form["reason"],
+        every_messaging_flag=form.get("target") == EVERY_MESSAGING_FLAG,
+        restart=form.get("restart"),
+        queues=form.get("queues"),
+    )
+    try:
+        found = reading.running_rollback(g.connection) or lever.pull(services().settings, g.environment, asked)
+    except SignalboxError as error:
+        return _lever_page(status_of(error), f"Not pulled: {error}")
+    return redirect(url_for("ui.rollback", rollback_id=found), 303)
+
+
+@blueprint.get(f"{ENVIRONMENT}/rollback/<rollback_id>")
+@requires(Role.VIEWER)
+def rollback(rollback_id: str) -> Response:
+    """Show one rollback, running or done."""
+    run = reading.rollback(g.connection, rollback_id)
+    return page("rollback.html", "rollback", run=run, receipt=run["receipt"], steps=steps(run["events"]))
+
+
+@blueprint.get(f"{ENVIRONMENT}/rollback/<rollback_id>/receipt.json")
+@requires(Role.VIEWER)
+def receipt(rollback_id: str) -> Response:
+    """Hand out the receipt exactly as it was signed."""
+    document = reading.rollback(g.connection, rollback_id)["receipt"]
+    if document is None:
+        abort(404, "There is no receipt before the rollback has ended.")
+    return Response(to_bytes(document), mimetype="application/json")
+
+
+def _lever_page(status: int = 200, refusal: str = "") -> Response:
+    listed = reading.rollbacks(g.connection)
+    unfinished, receipts = ([each for each in listed if (each["state"] == "done") is done] for done in (False, True))
+    return page(
+        "rollbacks.html",
+        "rollback",
+        status=status,
+        notices=[("danger", refusal)] if refusal else (),
+        open=unfinished,
+        receipts=receipts,
+        tagged=[flag["key"] for flag in reading.flags(g.connection)["flags"] if "messaging" in flag["tags"]],
+        default_flag=YAML_FLAG,
+    )

@@ -1,0 +1,145 @@
+"""How figures, times and rules are said on pages: pure functions, registered as template filters.
+
+The same words as `static/js/words.js`, which keeps them true while a page is open. Knows no Flask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+_OPERATORS = {
+    "in": "is one of",
+    "not_in": "is none of",
+    "equals": "is",
+    "starts_with": "starts with",
+    "ends_with": "ends with",
+    "contains": "contains",
+    "matches": "matches",
+    "gt": "is over",
+    "gte": "is at least",
+    "lt": "is under",
+    "lte": "is at most",
+    "semver_eq": "is the version",
+    "semver_gt": "is a version after",
+    "semver_gte": "is a version from",
+    "semver_lt": "is a version before",
+    "semver_lte": "is a version up to",
+    "exists": "exists",
+}
+
+
+def percent(value: float) -> str:
+    """Say a percentage as it was set: exact, without needless zeros."""
+    return f"{round(value, 3):g} %"
+
+
+def share(value: float) -> str:
+    """Say a measured share (0 to 1) with one decimal."""
+    return f"{value * 100:.0f} %" if value in {0, 1} else f"{value * 100:.1f} %"
+
+
+def count(value: float) -> str:
+    """Say a whole number with its thousands set apart."""
+    return f"{round(value):,}"
+
+
+def plural(value: float, noun: str) -> str:
+    """Say how many of a thing: `1 worker`, `2 workers`."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def rate(value: float) -> str:
+    """Say a rate: one decimal under 100, none above."""
+    return count(value) if value >= 100 else f"{value:.1f}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Say a latency in ms with three figures; a dash where nothing was measured."""
+    if value is None:
+        return "–"  # noqa: RUF001 - a dash, and meant as one
+    if value >= 100:
+        return count(value)
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took."""
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {seconds % 60:.0f} s"
+    return age(seconds)
+
+
+def age(seconds: float) -> str:
+    """Say a time span coarsely, for "… ago"."""
+    if seconds < 60:
+        return f"{max(0, int(seconds))} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 86400:
+        return f"{int(seconds // 3600)} h"
+    return plural(int(seconds // 86400), "day")
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago."""
+    return "just now" if seconds < 5 else f"{age(seconds)} ago"
+
+
+def moment(at: float) -> str:
+    """Say a time (seconds since 1970) in full, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def short(revision: str) -> str:
+    """Give the part of a revision that people say; the epoch only tells one history from another."""
+    return revision.rpartition("-")[2]
+
+
+def names(values: Sequence[str], limit: int = 3) -> str:
+    """List names, the first few of many."""
+    if len(values) > limit:
+        return f"{', '.join(values[:limit])} and {len(values) - limit} more"
+    return f"{', '.join(values[:-1])} and {values[-1]}" if len(values) > 1 else "".join(values)
+
+
+def operator(name: str) -> str:
+    """Say a clause's operator in words."""
+    return _OPERATORS.get(name, name)
+
+
+def codec(word: str) -> str:
+    """Say a word of a format: content types by their usual name, others as they are."""
+    return word.removeprefix("application/").upper() if "/" in word else word
+
+
+def json_text(value: Any) -> str:
+    """Show a JSON value on one line; strings without their quotes."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+FILTERS = (
+    percent,
+    share,
+    count,
+    plural,
+    rate,
+    milliseconds,
+    duration,
+    age,
+    ago,
+    moment,
+    short,
+    names,
+    operator,
+    codec,
+    json_text,
+)
+"""What templates may use, under the functions' own names."""
