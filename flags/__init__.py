@@ -1,0 +1,31 @@
+"""Feature flags: the nouns, their documents and their evaluation.
+
+What is re-exported here is pure and light. The client is `flags.client.FlagClient`; stores and sources are modules of
+their own, so that nobody loads a library that they do not use.
+"""
+
+from flags.documents import flag_document, parse_flag, parse_flags
+from flags.errors import FlagHeld, FlagNotFound, FlagsError, RevisionConflict
+from flags.evaluation import Detail, ErrorCode, Reason, evaluate
+from flags.model import Clause, Flag, Hold, Revision, Rollout, Rule, Snapshot
+
+__all__ = [
+    "Clause",
+    "Detail",
+    "ErrorCode",
+    "Flag",
+    "FlagHeld",
+    "FlagNotFound",
+    "FlagsError",
+    "Hold",
+    "Reason",
+    "Revision",
+    "RevisionConflict",
+    "Rollout",
+    "Rule",
+    "Snapshot",
+    "evaluate",
+    "flag_document",
+    "parse_flag",
+    "parse_flags",
+]

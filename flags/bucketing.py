@@ -10,12 +10,18 @@ import mmh3
 
 from flags.model import WEIGHT_TOTAL
 
+hash32 = mmh3.hash
+"""MurmurHash3 x86 32 of a text in UTF-8: call it as `hash32(text, 0, False)`, which is seed 0, unsigned."""
+
+ALL = 1 << 32
+"""The threshold of everyone: no hash reaches it."""
+
 
 def bucket(salt: str, key: str) -> int:
     """Tell the bucket of a key, 0 to 99,999; a key is on at weight w if its bucket is below w."""
-    return (mmh3.hash(salt + key, 0, signed=False) * WEIGHT_TOTAL) >> 32
+    return (hash32(salt + key, 0, False) * WEIGHT_TOTAL) >> 32
 
 
 def threshold(weight: int) -> int:
-    """Turn a weight into the bound on the hash itself: `bucket < weight` is `hash < threshold(weight)`, and quicker."""
+    """Tell the bound on the hash that a weight stands for: what is below it is in, without computing a bucket."""
     return -(-(weight << 32) // WEIGHT_TOTAL)

@@ -25,6 +25,7 @@ __all__ = [
     "flag_document",
     "flag_from_json",
     "flag_json",
+    "flag_key",
     "parse_flag",
     "parse_flags",
     "percentage_of",
@@ -85,10 +86,17 @@ def parse_flag(key: str, document: Mapping[str, Any]) -> Flag:
     Raises:
         DocumentError: names the first field that is wrong, as in `flags.useYamlMessaging.rollout.percentage`.
     """
-    field = f"flags.{_key(key)}"
+    field = f"flags.{flag_key(key)}"
     if _ONLY_SHORTHAND.intersection(fields.object_of(document, field)):
         return _parse_shorthand(key, document, field)
     return _parse_full(key, document, field)
+
+
+def flag_key(key: Any, field: str = "flags") -> str:
+    """Take the key of a flag; raises DocumentError."""
+    if not (isinstance(key, str) and KEY.fullmatch(key)):
+        raise DocumentError(field, "holds an invalid flag key", value=key, expected=KEY_RULE)
+    return str(key)
 
 
 def flag_from_json(key: str, text: str | bytes) -> Flag:
@@ -118,12 +126,6 @@ def flag_document(flag: Flag) -> dict[str, Any]:
     }
     always = {"enabled", "variants", "offVariant"}
     return {name: value for name, value in document.items() if name in always or value}
-
-
-def _key(key: Any) -> str:
-    if not (isinstance(key, str) and KEY.fullmatch(key)):
-        raise DocumentError("flags", "holds an invalid flag key", value=key, expected=KEY_RULE)
-    return str(key)
 
 
 def _parse_shorthand(key: str, document: Mapping[str, Any], field: str) -> Flag:

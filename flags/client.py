@@ -1,0 +1,275 @@
+"""The flag client: a source keeps its flags in step with the server, and evaluation never waits for it.
+
+Two threads of its own: one runs the source, the other looks at the override file and calls back when the status
+changes. Evaluation takes no lock and knows nothing of them. After a fork the child goes on with the flags that it was
+handed, as an instance of its own with threads of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from flags.errors import FlagsError
+from flags.evaluator import Evaluator
+from flags.feed import ClientFeed, Status
+from flags.identity import after_fork, plain_client
+from flags.instances import Instance
+from flags.model import ZERO, Revision, Snapshot
+from flags.overrides import OverrideFile
+from flags.source import Source
+from flags.view import View
+from foundation.clock import SYSTEM, Clock
+from foundation.errors import DocumentError
+
+logger = logging.getLogger(__name__)
+
+POLL = 0.25
+"""Seconds between looks at the override file and at the clock."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that `close` waits for the threads in all; they are daemons, and hold up nothing after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What can be chosen about a client: the seconds that `start` waits for the first flags."""
+
+    start_timeout: float = 5.0
+
+
+DEFAULTS = ClientSettings()
+
+
+class FlagClient(Evaluator):
+    """Evaluates the flags of one environment, kept current by a source.
+
+    Use it as a context manager, or call `start` and `close`. Before the first flags arrive, and for flags that do not
+    exist, callers get their own default values; after contact is lost, the last known flags go on for ever.
+
+    Args:
+        source: where the flags come from.
+        instance: how this process is to be registered; by default as a plain client of this host and process.
+        overrides: path of the local override file, which outranks the source; it need not exist.
+        settings: see there.
+        clock: tells the time for status, age and lease.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        instance: Instance | None = None,
+        overrides: str | Path | None = None,
+        settings: ClientSettings = DEFAULTS,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        super().__init__(View())
+        self._source = source
+        self._given = instance
+        self._clock = clock
+        self._overrides_path = overrides
+        self._settings = settings
+        self._callbacks: list[Callable[[Status], None]] = []
+        self._announced = Status.INITIALIZING
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+        self._feed = ClientFeed(clock, source.heartbeat, source.lease, self._publish, self._moved)
+        self._instance = instance or plain_client(clock.now())
+        self._renew()
+        self._poll_overrides()
+
+    @classmethod
+    def from_environment(cls, *, instance: Instance | None = None, settings: ClientSettings = DEFAULTS) -> Self:
+        """Make a client from SIGNALBOX_REDIS_URL, SIGNALBOX_ENV (`demo` where unset) and SIGNALBOX_OVERRIDES (a path).
+
+        Raises:
+            DocumentError: SIGNALBOX_REDIS_URL is not set.
+        """
+        from flags.sources.redis import RedisSource  # noqa: PLC0415 - a client of a file needs no Redis library
+
+        url = os.environ.get("SIGNALBOX_REDIS_URL")
+        if not url:
+            raise DocumentError("SIGNALBOX_REDIS_URL", "is not set", expected="the address of the flags' Redis")
+        source = RedisSource(url, os.environ.get("SIGNALBOX_ENV") or "demo")
+        overrides = os.environ.get("SIGNALBOX_OVERRIDES") or None
+        return cls(source, instance=instance, overrides=overrides, settings=settings)
+
+    @property
+    def status(self) -> Status:
+        """How the client stands to its source: INITIALIZING, READY, STALE or ERROR."""
+        return self._feed.status
+
+    @property
+    def age(self) -> float:
+        """Seconds since the source last was in step with the server; infinite before the first time."""
+        return self._feed.age
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether the control plane no longer counts this process as live: senders must then use the off variant."""
+        return self._feed.lapsed
+
+    @property
+    def error(self) -> Exception | None:
+        """What keeps the source from the server; None while all is well."""
+        return self._feed.error
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The flags in use, without overrides; empty before the first ones arrive."""
+        return self._view.snapshot or Snapshot()
+
+    @property
+    def revision(self) -> Revision:
+        """The revision of the flags in use."""
+        snapshot = self._view.snapshot
+        return ZERO if snapshot is None else snapshot.revision
+
+    @property
+    def instance(self) -> Instance:
+        """How this process is registered, the flags that the override file decides included."""
+        return replace(self._instance, overrides=self._feed.overrides)
+
+    def on_status(self, callback: Callable[[Status], None]) -> None:
+        """Have `callback` called with each new status, from the client's own thread."""
+        self._callbacks.append(callback)
+
+    def start(self) -> bool:
+        """Start following the source; wait for the first flags, and tell whether they came within `start_timeout`."""
+        if self._closed:
+            raise FlagsError("the flag client is closed, and can't be started again")
+        if not self._threads:
+            _LIVE.add(self)
+            self._launch()
+        self._ready.wait(self._settings.start_timeout)
+        return self.status is Status.READY
+
+    def close(self) -> None:
+        """Leave the registry and stop following; evaluation goes on with what is there. Never hangs; twice is fine."""
+        self._closed = True
+        _LIVE.discard(self)
+        self._stop.set()
+        self._wake.set()
+        self._source.close()
+        deadline = time.monotonic() + CLOSE_TIMEOUT
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _renew(self) -> None:
+        """Make what a fork can't share with its parent: locks, and what is known of the override file."""
+        self._lock = threading.Lock()
+        self._stop, self._wake, self._ready = threading.Event(), threading.Event(), threading.Event()
+        self._overrides = None if self._overrides_path is None else OverrideFile(self._overrides_path)
+        self._complaint = ""
+
+    def _launch(self) -> None:
+        self._threads = [
+            threading.Thread(target=self._follow, args=(self._stop,), name="signalbox-source", daemon=True),
+            threading.Thread(target=self._watch, args=(self._stop, self._wake), name="signalbox-watch", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _relaunch(self) -> None:
+        """Go on in a forked child, where no thread but the one that forked exists."""
+        now = self._clock.now()
+        self._instance = after_fork(self._given, now) if self._given else plain_client(now)
+        self._feed.disown()
+        self._renew()
+        self._launch()
+
+    def _follow(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self._source.run(self._feed, self.instance, stop)
+            except Exception as error:
+                logger.exception("the source of the flags failed; it is run again")
+                self._feed.failed(error)
+            stop.wait(self._source.heartbeat)
+
+    def _watch(self, stop: threading.Event, wake: threading.Event) -> None:
+        due = time.monotonic()
+        while not stop.is_set():
+            if time.monotonic() >= due:
+                self._poll_overrides()
+                due = time.monotonic() + POLL
+            self._announce()
+            wake.wait(max(0.0, due - time.monotonic()))
+            wake.clear()
+
+    def _publish(self, snapshot: Snapshot, changed: Iterable[str] | None) -> None:
+        with self._lock:
+            view = self._view
+            self._view = view.replaced(snapshot) if changed is None else view.changed(snapshot, changed)
+
+    def _moved(self) -> None:
+        self._wake.set()
+
+    def _announce(self) -> None:
+        status = self._feed.status
+        if status is Status.READY:
+            self._ready.set()
+        if status is not self._announced:
+            self._announced = status
+            for callback in list(self._callbacks):
+                _call(callback, status)
+
+    def _poll_overrides(self) -> None:
+        """Take the override file into use where it changed; a broken one is complained of, and changes nothing."""
+        if self._overrides is None:
+            return
+        try:
+            values = self._overrides.poll()
+        except (DocumentError, OSError) as error:
+            self._complain(f"override file {self._overrides_path}: {error}; what was in force before still is")
+            return
+        if values is not None:
+            self._complaint = ""
+            self._override(values)
+
+    def _override(self, values: Mapping[str, Any]) -> None:
+        if values or self._feed.overrides:
+            logger.warning("override file %s decides: %s", self._overrides_path, ", ".join(sorted(values)) or "nothing")
+        self._feed.overrides = tuple(sorted(values))
+        with self._lock:
+            self._view = self._view.overridden(values)
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            logger.error(complaint)
+        self._complaint = complaint
+
+
+def _call(callback: Callable[[Status], None], status: Status) -> None:
+    try:
+        callback(status)
+    except Exception:
+        logger.exception("a status callback failed")
+
+
+_LIVE: weakref.WeakSet[FlagClient] = weakref.WeakSet()
+"""The started clients of this process, to be started anew in its forks."""
+
+
+def _relaunch_all() -> None:
+    for client in list(_LIVE):
+        client._relaunch()  # noqa: SLF001 - the other half of FlagClient
+
+
+os.register_at_fork(after_in_child=_relaunch_all)
