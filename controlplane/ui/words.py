@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-_OPERATORS = {
+OPERATORS = {
     "in": "is one of",
     "not_in": "is none of",
     "equals": "is",
@@ -30,6 +30,7 @@ _OPERATORS = {
     "semver_lte": "is a version up to",
     "exists": "exists",
 }
+"""How a rule's comparison is said between the attribute and the values."""
 
 
 def percent(value: float) -> str:
@@ -112,7 +113,7 @@ def names(values: Sequence[str], limit: int = 3) -> str:
 
 def operator(name: str) -> str:
     """Say a clause's operator in words."""
-    return _OPERATORS.get(name, name)
+    return OPERATORS.get(name, name)
 
 
 def codec(word: str) -> str:

@@ -97,6 +97,6 @@ document.addEventListener("visibilitychange", () => {
 
 /** Start listening; called once, by the shell, after every module has had the chance to subscribe. */
 export function start() {
-  if (page.stream) open();
+  open();
   setInterval(watch, POLL);
 }

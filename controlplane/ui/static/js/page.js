@@ -7,7 +7,6 @@ export const page = Object.freeze({
   api: told("api"),
   stream: told("stream"),
   csrf: told("csrf"),
-  user: told("user"),
 });
 
 export const one = (selector, root = document) => root.querySelector(selector);

@@ -1,6 +1,6 @@
 // The lever, and the story of a rollback as it goes: steps light up as their events come; at the end stands the receipt.
 
-import { all, one, page, write } from "./page.js";
+import { all, one, write } from "./page.js";
 import { listen } from "./live.js";
 import { change, read, refusal } from "./api.js";
 import { refresh } from "./regions.js";
@@ -44,7 +44,7 @@ if (lever) {
     event.preventDefault();
     pull();
   });
-  if (page.user) armed();
+  armed();
 }
 
 // Following

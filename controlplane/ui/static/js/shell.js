@@ -1,6 +1,6 @@
 // What every page has: the state of the line in the masthead, the theme, keys, times that stay true, and refreshing.
 
-import { all, one, page, write } from "./page.js";
+import { all, one, write } from "./page.js";
 import { contact, listen, start } from "./live.js";
 import { noun } from "./convergence.js";
 import { refresh } from "./regions.js";
@@ -80,4 +80,4 @@ document.addEventListener("submit", (event) => {
 });
 
 setInterval(keepTimes, 1_000);
-if (page.user) start();
+start();
