@@ -50,12 +50,12 @@ class Source(Protocol):
     lease: float
     """Seconds that a renewal lasts; `math.inf` where the source has no registry, and nothing can lapse."""
 
-    def run(self, feed: Feed, instance: Instance, stop: threading.Event) -> None:
+    def run(self, feed: Feed, instance: Instance | None, stop: threading.Event) -> None:
         """Feed the client until `stop` is set, reconnecting with full jitter; returns only then.
 
         Where the source has a registry it also renews `instance`'s lease, acknowledges each revision right after the
-        feed has applied it, and takes the instance out at the end. It may be run anew in a forked child, with another
-        instance: what `run` needs (connections, locks) it makes itself.
+        feed has applied it, and takes the instance out at the end; None follows without being an instance. It may be
+        run anew in a forked child, with another instance: what `run` needs (connections, locks) it makes itself.
         """
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ class FileSource:
         self._path = path
         self._clock = clock
 
-    def run(self, feed: Feed, instance: Instance, stop: threading.Event) -> None:  # noqa: ARG002 - nobody is told
+    def run(self, feed: Feed, instance: Instance | None, stop: threading.Event) -> None:  # noqa: ARG002 - nobody is told
         """Feed the client from the file until `stop` is set."""
         file = WatchedFile(self._path)
         problem: Exception | None = None
