@@ -34,7 +34,7 @@ def write(document: Any) -> bytes:
 def read(body: bytes) -> Any:
     """Read JSON; raises DecodeFailed on anything else, on NaN and infinity, and on too many levels."""
     try:
-        document = loads(body)
+        document = loads_exactly(body) if may_hold_long_number(body) else orjson.loads(body)
         # Short of this many brackets there is no need to look; most single messages are.
         if body.count(b"{") + body.count(b"[") >= MAX_DEPTH:
             count(document)
@@ -47,14 +47,12 @@ def read(body: bytes) -> Any:
     return document
 
 
-def loads(body: bytes) -> Any:
-    """Read JSON with every integer exact; raises ValueError or RecursionError. Bounds nothing."""
-    if _LONG_NUMBER in body.translate(_DIGITS_TO_ZERO):
-        return loads_exactly(body)
-    return orjson.loads(body)
+def may_hold_long_number(body: bytes) -> bool:
+    """Tell whether a JSON or YAML body may hold an integer that orjson would bend."""
+    return _LONG_NUMBER in body.translate(_DIGITS_TO_ZERO)
 
 
-def loads_exactly(body: bytes, *, strict: bool = True) -> Any:
+def loads_exactly(body: bytes | bytearray, *, strict: bool = True) -> Any:
     """Read JSON by the standard library; not `strict` lets control characters stand in strings as they are."""
     return json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite, strict=strict)
 

@@ -40,7 +40,7 @@ def count(value: Any, level: int = 1) -> int:
 
 
 def is_carried(value: Any, level: int = 1) -> bool:
-    """Tell, fast, whether a value's types, floats and levels are ones that every codec can carry; keys are not looked at."""
+    """Tell, fast, whether every codec can carry a value, by its types, floats and levels; keys are not looked at."""
     if isinstance(value, dict):
         children: Any = value.values()
     elif isinstance(value, list | tuple):

@@ -7,16 +7,16 @@ single character goes the other way. See docs/decisions/0004-yaml-path.md.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import orjson
 import ryml
 
 from foundation.documents import read_yaml
 from foundation.errors import DocumentError
 from messenger.codecs import json_codec, yaml_writer
 from messenger.codecs.values import count
-from messenger.codecs.yaml_dialect import dialect
+from messenger.codecs.yaml_dialect import keeps_to_dialect
 from messenger.errors import DecodeFailed
 
 _BLANKS_FIRST = b'"  '
@@ -29,7 +29,7 @@ def read(body: bytes) -> Any:
         DecodeFailed: it is not that, or has duplicate keys or tags, or was not written here and passes the limits of
             `foundation.documents`, which are narrower than the codec's own.
     """
-    if dialect().fullmatch(body) is not None:
+    if keeps_to_dialect(body):
         try:
             return _read_dialect(body)
         except _Declined:
@@ -49,8 +49,8 @@ def _read_dialect(body: bytes) -> Any:
         # Room for all nodes from the start: a tree that grows as it is built takes a third longer.
         tree = ryml.Tree(body.count(b"\n") * 5 // 4 + 8, len(body) + 16)
         ryml.parse_csubstr(body, tree)
-        text = _as_json(tree, len(body))
-        document = _loads(text)
+        text = _as_json(tree, 2 * len(body) + 64)
+        document = _loads(text, exactly=json_codec.may_hold_long_number(body))
     except (ryml.ExceptionBasic, ValueError) as error:
         raise _Declined from error
     # Each node of the tree became a value, unless two keys were the same.
@@ -62,20 +62,20 @@ def _read_dialect(body: bytes) -> Any:
     return document
 
 
-def _as_json(tree: Any, expected: int) -> bytes:
+def _as_json(tree: Any, room: int) -> bytearray:
     # Into a buffer of ours: rapidyaml's own result ends at the first NUL, and takes it twice as long.
-    root = tree.root_id()
-    buffer = bytearray(2 * expected + 64)
-    failed, size = ryml.emit_json_to_substr(tree, root, buffer)
+    buffer = bytearray(room)
+    failed, size = ryml.emit_json_to_substr(tree, tree.root_id(), buffer)
     if failed:
-        buffer = bytearray(size)
-        _, size = ryml.emit_json_to_substr(tree, root, buffer)
-    return bytes(memoryview(buffer)[:size])
+        return _as_json(tree, size)
+    del buffer[size:]
+    return buffer
 
 
-def _loads(text: bytes) -> Any:
-    try:
-        return json_codec.loads(text)
-    except json.JSONDecodeError:
-        # rapidyaml writes control characters as they are.
-        return json_codec.loads_exactly(text, strict=False)
+def _loads(text: bytearray, *, exactly: bool) -> Any:
+    if not exactly:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass  # rapidyaml writes control characters as they are, which the next line puts up with
+    return json_codec.loads_exactly(text, strict=False)

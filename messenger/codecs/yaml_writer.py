@@ -26,7 +26,7 @@ def write(document: Any) -> bytes:
             return _write(document)
         except _Unusual:
             # JSON decides what a tuple, a subclass or a stranger is worth, so both codecs carry the same.
-            return _write(json_codec.loads(json_codec.write(document)))
+            return _write(json_codec.read(json_codec.write(document)))
     except ValueError as error:  # half a surrogate pair, or an integer of more digits than Python writes
         refuse_unless_carried(document)
         raise EncodeFailed(str(error)) from error
