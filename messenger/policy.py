@@ -5,11 +5,15 @@ Knows nothing of codecs or queues; it turns three flags' values into a format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+from flags.client import FlagClient
+from flags.instances import Instance
+from flags.sources.redis import RedisSource
 from messenger.formats import (
     ADAPTIVE,
     BATCHING_FLAG,
@@ -65,6 +69,20 @@ class FlagPolicy:
             BATCHINGS.get(value(BATCHING_FLAG, "individual", context), SINGLE),
             revision,
         )
+
+
+@contextmanager
+def open_flag_policy(url: str, environment: str, instance: Instance, overrides: str = "") -> Iterator[FlagPolicy]:
+    """Follow an environment's flags on a Redis server, as a registered instance, for as long as it is open.
+
+    Args:
+        url: the flags server.
+        environment: its name.
+        instance: how this process is registered.
+        overrides: path of a local override file; "" where there is none.
+    """
+    with FlagClient(RedisSource(url, environment), instance=instance, overrides=overrides or None) as client:
+        yield FlagPolicy(client)
 
 
 @lru_cache(maxsize=64)
