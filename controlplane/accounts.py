@@ -148,13 +148,16 @@ class Accounts:
         """Tell whether a user of this name exists."""
         return self._store.user(name) is not None
 
-    def issue_token(self, scope: str, name: str) -> str:
-        """Make a token and answer with its text `sb_<scope>_<id>_<secret>`, which is not kept."""
-        if scope != SDK:
-            Role.parse(scope)
-        token_id, secret = secrets.token_hex(6), secrets.token_hex(24)
+    def admit_token(self, text: str, name: str) -> None:
+        """Let the bearer of a token in from now on, under this name; the secret in it is not kept.
+
+        Raises:
+            SettingsInvalid: it is not what `new_token` makes.
+        """
+        scope, token_id, secret = _parts(text)
+        if not token_id or (scope != SDK and scope.upper() not in Role.__members__):
+            raise SettingsInvalid("not a token: expected sb_<scope>_<id>_<secret>")
         self._store.save_token(Token(token_id, name, scope, hashed(secret), self._clock.now()))
-        return f"sb_{scope}_{token_id}_{secret}"
 
     def sign_in(self, name: str, password: str, address: str, *, replaces: str = "") -> str:
         """Check a password and open a session; answers with its id, which is not kept.
@@ -197,12 +200,11 @@ class Accounts:
 
     def by_token(self, text: str) -> Principal:
         """Tell who a token belongs to; raises NotAuthenticated where it is malformed, unknown or has a wrong secret."""
-        match text.split("_"):
-            case ["sb", scope, token_id, secret]:
-                token = self._store.token(token_id)
-                if token and token.scope == scope and hmac.compare_digest(token.digest, hashed(secret)):
-                    return Principal(f"token:{token.name}", None if scope == SDK else Role.parse(scope))
-        raise NotAuthenticated("the token is not valid")
+        scope, token_id, secret = _parts(text)
+        token = self._store.token(token_id) if token_id else None
+        if token is None or token.scope != scope or not hmac.compare_digest(token.digest, hashed(secret)):
+            raise NotAuthenticated("the token is not valid")
+        return Principal(f"token:{token.name}", None if scope == SDK else Role.parse(scope))
 
     def _refuse_guessing(self, brakes: tuple[tuple[str, int], ...]) -> None:
         for key, allowed in brakes:
@@ -218,6 +220,19 @@ class Accounts:
         session = Session(user.name, secrets.token_urlsafe(24), now, now)
         self._store.save_session(hashed(session_id), session, SESSION_IDLE)
         return session_id
+
+
+def new_token(scope: str) -> str:
+    """Make up a token for a role's name or for `sdk`; it opens nothing until it is admitted."""
+    return f"sb_{scope}_{secrets.token_hex(6)}_{secrets.token_hex(24)}"
+
+
+def _parts(token: str) -> tuple[str, str, str]:
+    """Take a token apart into scope, id and secret; all empty where it is malformed."""
+    match token.split("_"):
+        case ["sb", scope, token_id, secret]:
+            return scope, token_id, secret
+    return "", "", ""
 
 
 def hashed(secret: str) -> str:

@@ -178,8 +178,14 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._set)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup wants us to outlive the terminal
+            signal.signal(signal.SIGHUP, self._set)
+
+    def is_set(self) -> bool:
+        """Tell whether it is time to end."""
+        return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
         """Wait so many seconds, or until set; tells whether it is."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from flags.convergence import converged
-
 from controlplane.shapes import (
     Json,
     convergence_shape,
@@ -22,6 +20,7 @@ from controlplane.shapes import (
     snapshot_shape,
 )
 from controlplane.wiring import Connection
+from flags.convergence import converged
 from flags.errors import FlagNotFound
 from flags.model import Revision, Snapshot
 
@@ -72,7 +71,7 @@ def convergence(connection: Connection, revision: Revision, keys: tuple[str, ...
     """Tell how far a revision of some flags has got, after waiting up to `wait` seconds for every live instance."""
     registry = connection.registry
     live = registry.wait_acknowledged(revision, wait) if wait else registry.live()
-    return convergence_shape(converged(revision, live, keys), live)
+    return convergence_shape(converged(revision, live, keys))
 
 
 def instances(connection: Connection) -> Json:

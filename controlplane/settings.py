@@ -35,6 +35,7 @@ class Settings:
         url: address of the API and the pages, as a browser sees it; "" where unknown.
         stream_url: address of the streams; "" where they are served at `url`.
         token: what a command sends to the API.
+        overrides: a local file that decides flags for the workers started here; "" where there is none.
         data_dir: where `up` and receipts on disk live.
         ready_file: where `up` says that it is ready.
     """
@@ -45,6 +46,7 @@ class Settings:
     url: str = ""
     stream_url: str = ""
     token: str = field(default="", repr=False)
+    overrides: str = ""
     data_dir: Path = DEFAULT_DATA_DIR
     ready_file: Path = DEFAULT_DATA_DIR / READY_FILE
 
@@ -65,7 +67,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the variables SIGNALBOX_ENV, _REDIS_URL, _QUEUE_URL, _URL, _STREAM_URL, _TOKEN, _DATA_DIR, _READY_FILE.
+        """Read the variables that are named as the fields are: SIGNALBOX_REDIS_URL, SIGNALBOX_DATA_DIR and so on.
 
         SIGNALBOX_ENV may list several environments for a server, with commas between them.
 
@@ -82,6 +84,7 @@ class Settings:
             url=_web_address("SIGNALBOX_URL", read.get("SIGNALBOX_URL", "")),
             stream_url=_web_address("SIGNALBOX_STREAM_URL", read.get("SIGNALBOX_STREAM_URL", "")),
             token=read.get("SIGNALBOX_TOKEN", ""),
+            overrides=read.get("SIGNALBOX_OVERRIDES", ""),
             data_dir=data_dir,
             ready_file=Path(read.get("SIGNALBOX_READY_FILE") or data_dir / READY_FILE),
         )

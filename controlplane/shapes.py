@@ -5,19 +5,19 @@ Times are seconds since 1970, percentages are numbers from 0 to 100, revisions a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from flags.convergence import Convergence
-
+from flags.convergence import Convergence, has
 from flags.documents import flag_document
 from flags.instances import LiveInstance
 from flags.model import WEIGHT_TOTAL, Flag, Revision, Rollout, Snapshot
 from flags.percentages import percentage_of
 from flags.store import Change, HistoryEntry
 from messenger.formats import IDENTITY
-from messenger.queue import DeadLetter, QueueState
+from messenger.frame import Frame
+from messenger.queue import DeadLetter, Delivery, QueueState
 from rollout.journal import Running
 from rollout.receipt import Receipt
 from rollout.record import StepEvent, time_seconds
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 MAX_BODY_SHOWN = 4_000
-"""Characters of a dead letter's body that are shown."""
+"""Characters of a frame's body that are shown."""
 
 _DEFAULTS: Json = {"description": "", "rollout": None, "rules": [], "tags": [], "hold": None, "archived": False}
 
@@ -47,7 +47,7 @@ def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json
 
 
 def snapshot_shape(snapshot: Snapshot) -> Json:
-    """Show all flags at one revision, archived ones included: whoever holds a copy must learn that a flag was put away."""
+    """Show all flags at one revision, archived ones included: who holds a copy must learn that one was put away."""
     return {
         "revision": str(snapshot.revision),
         "flags": {key: flag_document(flag) for key, flag in sorted(snapshot.flags.items())},
@@ -88,22 +88,19 @@ def summary(before: Flag | None, after: Flag) -> str:
     """Say in a line what a write did."""
     if before is None:
         return "created"
-    said = [*_switched(before, after), *_moved(before.rollout, after.rollout)]
-    for name in ("description", "rules", "tags", "variants", "salt", "off_variant", "on_variant"):
-        if getattr(before, name) != getattr(after, name):
-            said.append(f"{name.replace('_', ' ')} changed")
+    said = [*_switched(before, after), *_moved(before.rollout, after.rollout), *_reworded(before, after)]
     return ", ".join(said) or "written again, unchanged"
 
 
-def convergence_shape(convergence: Convergence, live: Sequence[LiveInstance]) -> Json:
-    """Show how far a revision has got; `missing` are the slots that have not proven to have it."""
-    slots = {each.instance.id: each.instance.slot for each in live}
-    unproven = [*convergence.missing, *(each for each in convergence.overriding if each not in convergence.missing)]
+def convergence_shape(convergence: Convergence) -> Json:
+    """Show how far a revision has got; `missing` are the slots of those that lack it, or override a flag concerned."""
+    unproven = {each.instance.id: each.instance.slot for each in (*convergence.missing, *convergence.overriding)}
+    live = len(convergence.acknowledged) + len(convergence.missing)
     return {
         "reached": convergence.reached,
-        "acknowledged": len(live) - len(unproven),
-        "live": len(live),
-        "missing": sorted(slots.get(each, each) for each in unproven),
+        "acknowledged": live - len(unproven),
+        "live": live,
+        "missing": sorted(unproven.values()),
     }
 
 
@@ -120,7 +117,7 @@ def instance_shape(live: LiveInstance, revision: Revision, traffic: InstanceTraf
         "pid": instance.pid,
         "started": instance.started,
         "acknowledged": str(acknowledged),
-        "in_sync": same_epoch and acknowledged.rev >= revision.rev,
+        "in_sync": has(acknowledged, revision),
         "behind": max(0, revision.rev - acknowledged.rev) if same_epoch else revision.rev,
         "lease_left": round(live.lease_left, 3),
         "overrides": list(instance.overrides),
@@ -178,9 +175,19 @@ def queue_shape(state: QueueState) -> Json:
     }
 
 
+def delivery_shape(delivery: Delivery) -> Json:
+    """Show a frame that stands in a queue."""
+    return {
+        "entry": delivery.entry,
+        "priority": delivery.priority,
+        "appended": delivery.appended,
+        "deliveries": delivery.deliveries,
+        **_frame(delivery.frame),
+    }
+
+
 def letter_shape(letter: DeadLetter) -> Json:
-    """Show a dead letter; `body` is text where it can be shown as such, shortened, else None."""
-    frame = letter.frame
+    """Show a dead letter."""
     return {
         "id": letter.id,
         "priority": letter.priority,
@@ -188,6 +195,13 @@ def letter_shape(letter: DeadLetter) -> Json:
         "detail": letter.detail,
         "deliveries": letter.deliveries,
         "at": letter.at,
+        **_frame(letter.frame),
+    }
+
+
+def _frame(frame: Frame) -> Json:
+    """Show a frame; `body` is text, shortened, or None where it is compressed."""
+    return {
         "content_type": frame.content_type,
         "content_encoding": frame.content_encoding,
         "count": frame.count,
@@ -223,6 +237,12 @@ def _moved(before: Rollout | None, after: Rollout | None) -> Iterable[str]:
     for domain in sorted({*old.domains, *new.domains}):
         if old.domains.get(domain) != new.domains.get(domain):
             yield f"{domain} {_said(old.domains, domain)} → {_said(new.domains, domain)}"
+
+
+def _reworded(before: Flag, after: Flag) -> Iterable[str]:
+    for name in ("description", "rules", "tags", "variants", "salt", "off_variant", "on_variant"):
+        if getattr(before, name) != getattr(after, name):
+            yield f"{name.replace('_', ' ')} changed"
 
 
 def _said(domains: Mapping[str, int], domain: str) -> str:

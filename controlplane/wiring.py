@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from messenger.queues.telemetry import TelemetryStore
 
     from flags.instances import InstanceRegistry
+    from flags.source import Source
     from flags.store import FlagStore
     from messenger.queue import QueueServer
     from rollout.journal import Journal
@@ -43,6 +44,12 @@ class Connection:
         from flags.stores.redis import RedisInstanceRegistry  # noqa: PLC0415 - opened at first use
 
         return RedisInstanceRegistry(self.redis_url, self.environment)
+
+    def source(self) -> Source:
+        """Make something that follows the flags without being an instance itself."""
+        from flags.sources.redis import RedisSource  # noqa: PLC0415 - opened at first use
+
+        return RedisSource(self.redis_url, self.environment)
 
     @cached_property
     def queues(self) -> QueueServer:

@@ -29,7 +29,8 @@ def get_snapshot(environment: str) -> Response:
     response = jsonify(document)
     response.set_etag(document["revision"])
     response.headers["Cache-Control"] = "private, no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @blueprint.get(f"{ENVIRONMENT}/changes")

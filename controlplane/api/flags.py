@@ -24,6 +24,7 @@ from flags.model import Flag, Revision, Rollout
 from flags.percentages import percentage_of, weight_of
 from flags.store import Written
 from foundation.errors import DocumentError
+from rollout.release import release
 
 FLAGS = f"{ENVIRONMENT}/flags"
 FLAG = f"{FLAGS}/<path:key>"
@@ -70,7 +71,7 @@ def create_flag(environment: str) -> Response:
 @blueprint.patch(FLAG)
 @requires(Role.OPERATOR)
 def patch_flag(environment: str, key: str) -> Response:
-    """Change what the body names: fields of the document, `enabled`, the default `percentage`, and `domains` one by one.
+    """Change what the body names: fields of the document, `enabled`, the default `percentage`, `domains` one by one.
 
     In `domains` a percentage sets a domain, null makes it follow the default again.
     """
@@ -118,7 +119,8 @@ def release_flag(environment: str, key: str) -> Response:
     """Take the hold of a kill off, and let the queues admit again what no other held flag bars. It stays disabled."""
     content = body(("reason",))
     mark = stamp(content)
-    written = _release(connection(environment), key, mark.actor, mark.reason)
+    found = connection(environment)
+    written = release(found.store, found.queues, key, mark.actor, mark.reason)
     return _answer(environment, key, written)
 
 

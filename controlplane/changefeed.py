@@ -1,0 +1,112 @@
+"""The flags of an environment as SDKs are sent them: a snapshot, then each change, and a replay for who comes back.
+
+One reader for each environment and process follows the store, and hands its news to `ChangeFeed` as it would to a flag
+client; any number of streams read from that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from controlplane.broadcast import Channel, Subscriber, encode
+from controlplane.shapes import change_shape, snapshot_shape
+from flags.model import ZERO, Revision, Snapshot
+from flags.store import Change
+from foundation.errors import DocumentError
+
+REPLAY = 1_000
+"""Changes that are kept for those who come back."""
+
+
+class ChangeFeed:
+    """Takes news of the flags from a source and passes it on; implements `flags.source.Feed`.
+
+    Args:
+        changed: is told each revision right after it was passed on.
+    """
+
+    overrides: tuple[str, ...] = ()
+
+    def __init__(self, changed: Callable[[Revision], None]) -> None:
+        self.channel = Channel()
+        self.ready = threading.Event()
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._snapshot = Snapshot()
+        self._recent: deque[tuple[Revision, bytes]] = deque(maxlen=REPLAY)
+
+    @property
+    def cursor(self) -> Revision:
+        """The revision that was passed on last."""
+        return self._snapshot.revision
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Start anew from a snapshot, and send it to everybody."""
+        with self._lock:
+            known = snapshot.revision == self._snapshot.revision and self.ready.is_set()
+            self._snapshot = snapshot
+            if not known:
+                self._recent.clear()
+                self.channel.publish(self._whole())
+            self.ready.set()
+        if not known:
+            self._changed(snapshot.revision)
+
+    def apply(self, change: Change) -> bool:
+        """Pass on the next change; False where it is not the next one."""
+        with self._lock:
+            before = self._snapshot
+            if change.revision != Revision(before.revision.epoch, before.revision.rev + 1):
+                return False
+            versions = dict.fromkeys(change.flags, change.revision)
+            self._snapshot = replace(
+                before,
+                revision=change.revision,
+                flags={**before.flags, **change.flags},
+                versions={**before.versions, **versions},
+            )
+            event = encode("change", change_shape(change), str(change.revision))
+            self._recent.append((change.revision, event))
+            self.channel.publish(event)
+        self._changed(change.revision)
+        return True
+
+    def contact(self, sent: float | None = None) -> None:
+        """Nothing is sent for a heartbeat of the source: streams have their own."""
+
+    def failed(self, error: Exception) -> None:
+        """A source that can't reach the store goes on trying; streams stay open on what is known."""
+
+    def join(self, last_event_id: str) -> tuple[Subscriber, list[bytes]]:
+        """Add a reader; answers with its place and what it is sent first.
+
+        One that names a revision which is still remembered gets the changes since; any other gets everything.
+        """
+        with self._lock:
+            return self.channel.join(), self._since(last_event_id)
+
+    def beat(self) -> bytes:
+        """Make the heartbeat: the revision in force, against which a reader checks its own."""
+        return encode("heartbeat", {"revision": str(self.cursor)})
+
+    def _since(self, last_event_id: str) -> list[bytes]:
+        last = _revision(last_event_id)
+        if last == self._snapshot.revision != ZERO:
+            return [self.beat()]
+        remembered = [revision for revision, _ in self._recent]
+        if last in remembered:
+            return [event for _, event in list(self._recent)[remembered.index(last) + 1 :]]
+        return [self._whole()]
+
+    def _whole(self) -> bytes:
+        return encode("snapshot", snapshot_shape(self._snapshot), str(self._snapshot.revision))
+
+
+def _revision(text: str) -> Revision:
+    try:
+        return Revision.parse(text)
+    except DocumentError:
+        return ZERO

@@ -1,0 +1,140 @@
+"""`signalbox queues`: what stands in each queue, what it looks like, what was given up and why, and putting it back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from controlplane import reading
+from controlplane.cli.common import connect, environment_option, json_option, print_json, print_table
+from controlplane.shapes import Json, delivery_shape
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """See queues, look into them, and replay dead letters.
+
+    Without a further word this is `queues list`. Example: signalbox queues dead-letters collections
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_queues)
+
+
+@command.command("list")
+@environment_option
+@json_option
+def list_queues(environment: str | None = None, *, as_json: bool = False) -> None:
+    """Count what stands in each queue, and say which formats it admits.
+
+    Example: signalbox queues list
+    """
+    document = reading.queues(connect(environment))
+    if as_json:
+        print_json(document)
+        return
+    rows = [
+        (
+            queue["domain"],
+            str(sum(queue["waiting"].values())),
+            str(sum(queue["pending"].values())),
+            _frames(queue),
+            _admits(queue),
+            str(queue["dead"]),
+            str(queue["quarantined"]),
+            str(queue["handled"]),
+        )
+        for queue in document["queues"]
+    ]
+    print_table(("DOMAIN", "WAITING", "PENDING", "FRAMES", "ADMITS", "DEAD", "QUARANTINE", "HANDLED"), rows)
+
+
+@command.command("peek")
+@click.argument("domain")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=10, show_default=True, help="How many frames to show.")
+@environment_option
+@json_option
+def peek(domain: str, limit: int, environment: str | None, *, as_json: bool) -> None:
+    """Look at the oldest frames of a queue without taking them.
+
+    Example: signalbox queues peek collections --limit 3
+    """
+    queue = connect(environment).queues.queue(domain)
+    frames = [delivery_shape(delivery) for delivery in queue.peek(limit)]
+    if as_json:
+        print_json({"domain": domain, "frames": frames})
+        return
+    for frame in frames:
+        click.echo(
+            f"{frame['entry']}  {frame['priority']}  {frame['content_type']}  {frame['content_encoding']}  "
+            f"{frame['count']} messages  {frame['bytes']} bytes  from {frame['sender'] or 'unknown'}"
+        )
+        if frame["body"] is not None:
+            click.echo(_indented(frame["body"]))
+
+
+@command.command("dead-letters")
+@click.argument("domain")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True, help="How many to show.")
+@click.option("--quarantine", is_flag=True, help="Show what was set aside instead.")
+@environment_option
+@json_option
+def dead_letters(domain: str, limit: int, environment: str | None, *, quarantine: bool, as_json: bool) -> None:
+    """Show what was given up, and why.
+
+    Example: signalbox queues dead-letters collections
+    """
+    document = reading.dead_letters(connect(environment), domain, limit=limit, quarantine=quarantine)
+    if as_json:
+        print_json(document)
+        return
+    rows = [
+        (letter["id"], _when(letter["at"]), letter["reason"], str(letter["deliveries"]), letter["detail"])
+        for letter in document["letters"]
+    ]
+    print_table(("ID", "GIVEN UP", "REASON", "TRIES", "DETAIL"), rows)
+
+
+@command.command("replay")
+@click.argument("domain")
+@click.argument("ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Replay every letter instead of naming them.")
+@click.option("--quarantine", is_flag=True, help="Replay what was set aside instead.")
+@environment_option
+@json_option
+def replay(domain: str, ids: tuple[str, ...], environment: str | None, **options: bool) -> None:
+    """Put letters back at the end of their queue, as if new.
+
+    Example: signalbox queues replay collections --all
+    """
+    if bool(ids) == options["everything"]:
+        raise click.UsageError("name the letters, or say --all")
+    connection, quarantine = connect(environment), options["quarantine"]
+    if options["everything"]:
+        letters = reading.dead_letters(connection, domain, limit=100_000, quarantine=quarantine)["letters"]
+        ids = tuple(letter["id"] for letter in letters)
+    answer = reading.replay(connection, domain, list(ids), quarantine=quarantine)
+    if options["as_json"]:
+        print_json(answer)
+    else:
+        click.echo(f"{answer['replayed']} of {len(ids)} put back into the queue of {domain}")
+
+
+def _frames(queue: Json) -> str:
+    kinds = {kind.rpartition("/")[2]: count for kind, count in queue["frames_by_type"].items() if count}
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())) or "none"
+
+
+def _admits(queue: Json) -> str:
+    words = ", ".join(word.rpartition("/")[2] for word in queue["admits"])
+    barred = ", ".join(word.rpartition("/")[2] for word in queue["barred"])
+    return f"{words} (barred: {barred})" if barred else words
+
+
+def _indented(body: str) -> str:
+    return "\n".join(f"    {line}" for line in body.splitlines())
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

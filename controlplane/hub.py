@@ -1,0 +1,110 @@
+"""Everything that one process streams: the readers of each environment, and how many streams it admits.
+
+Threads and queues only; under gevent they are greenlets. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from controlplane.broadcast import Channel, Stream, Subscriber
+from controlplane.changefeed import ChangeFeed
+from controlplane.errors import StreamsFull
+from controlplane.happenings import Happenings
+from controlplane.wiring import Connection
+from foundation.clock import Clock
+from foundation.errors import StoreUnreachable
+
+FIRST_SNAPSHOT = 2.0
+"""Seconds that a new stream of changes waits for the store's first answer."""
+
+
+class Hub:
+    """Opens streams.
+
+    Args:
+        clock: tells how old a stream is.
+        limit: streams that are admitted at a time.
+    """
+
+    def __init__(self, clock: Clock, limit: int) -> None:
+        self._clock, self._limit = clock, limit
+        self._open = 0
+        self._lock = threading.Lock()
+        self._views: dict[str, _View] = {}
+        self._closed = False
+
+    def changes(self, connection: Connection, last_event_id: str) -> Stream:
+        """Open a stream of an environment's flags.
+
+        Raises:
+            StreamsFull: there are as many as this process admits.
+            StoreUnreachable: the flags were never read.
+        """
+        view = self._view(connection)
+        if not view.feed.ready.wait(FIRST_SNAPSHOT):
+            raise StoreUnreachable("the flags could not be read yet")
+        self._admit()
+        subscriber, first = view.feed.join(last_event_id)
+        return Stream(
+            subscriber, first, view.feed.beat, self._clock, lambda: self._leave(view.feed.channel, subscriber)
+        )
+
+    def events(self, connection: Connection) -> Stream:
+        """Open a stream of what happens in an environment; raises StreamsFull."""
+        view = self._view(connection)
+        self._admit()
+        subscriber = view.happenings.join()
+        beat = view.feed.beat
+        return Stream(subscriber, (), beat, self._clock, lambda: self._leave(view.happenings.channel, subscriber))
+
+    def close(self) -> None:
+        """Say goodbye on every stream, and on those that come after."""
+        with self._lock:
+            self._closed = True
+            views = list(self._views.values())
+        for view in views:
+            view.close()
+
+    def _view(self, connection: Connection) -> _View:
+        with self._lock:
+            view = self._views.get(connection.environment)
+            if view is None:
+                view = self._views[connection.environment] = _View(connection, self._clock)
+                if self._closed:
+                    view.close()
+            return view
+
+    def _admit(self) -> None:
+        with self._lock:
+            if self._open >= self._limit:
+                raise StreamsFull(self._limit)
+            self._open += 1
+
+    def _leave(self, channel: Channel, subscriber: Subscriber) -> None:
+        channel.leave(subscriber)
+        with self._lock:
+            self._open -= 1
+
+
+class _View:
+    """One environment's readers: threads that start with the first stream and last until the process ends."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.happenings = Happenings(connection, clock)
+        self.feed = ChangeFeed(self.happenings.changed)
+        self._source = connection.source()
+        self._stop = threading.Event()
+        self._start("changes", lambda: self._source.run(self.feed, None, self._stop))
+        self._start("happenings", lambda: self.happenings.run(self._stop))
+
+    def close(self) -> None:
+        """Let every reader go and end the threads."""
+        self._stop.set()
+        self._source.close()
+        self.feed.channel.close()
+        self.happenings.channel.close()
+
+    def _start(self, name: str, target: Callable[[], None]) -> None:
+        threading.Thread(target=target, name=name, daemon=True).start()
