@@ -78,12 +78,20 @@ def verify(public_key: str, data: bytes, signature: str) -> None:
         SignatureInvalid: they did not, or key or signature is malformed.
     """
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
-        key.verify(base64.b64decode(signature, validate=True), data)
+        key = Ed25519PublicKey.from_public_bytes(_decoded(public_key))
+        key.verify(_decoded(signature), data)
     except InvalidSignature as error:
         raise SignatureInvalid("the signature does not belong to this content and this key") from error
     except (ValueError, binascii.Error) as error:
         raise SignatureInvalid(f"the public key or the signature is malformed: {error}") from error
+
+
+def _decoded(text: str) -> bytes:
+    """Read base64; the last letter's unused bits must be 0, or one signature would have several spellings."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("not the one spelling of this base64")
+    return data
 
 
 def _save_first(path: Path, key: Ed25519PrivateKey) -> None:

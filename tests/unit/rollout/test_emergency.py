@@ -1,0 +1,469 @@
+"""The emergency rollback over twins in memory: what each step does, and what it says where it can't."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from flags.errors import FlagHeld
+from flags.service import apply, find
+from foundation.errors import StoreRefused, StoreUnreachable
+from foundation.health import Answer, Check
+from messenger.formats import JSON, YAML
+from rollout.errors import NothingToRollBack
+from rollout.preview import preview
+from rollout.receipt import verify
+from rollout.record import STEPS, Request
+from rollout.release import release
+from tests.unit.rollout.world import FLAGS, KEY, World
+
+YAML_FLAG = "useYamlMessaging"
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+class Broken:
+    """A port whose server is gone: every method raises."""
+
+    def __init__(self, error=None):
+        self.error = error or StoreUnreachable("no answer from Redis")
+
+    def __getattr__(self, name):
+        def fail(*args, **kwargs):
+            raise self.error
+
+        return fail
+
+
+class Partly:
+    """A port of which some methods are replaced."""
+
+    def __init__(self, port, **methods):
+        self._port = port
+        self.__dict__.update(methods)
+
+    def __getattr__(self, name):
+        return getattr(self._port, name)
+
+
+def statuses(events):
+    """The last word of each step."""
+    return {event.step: event.status for event in events if event.status != "progress"}
+
+
+def test_a_rollback_with_yaml_waiting_ends_verified_safe(world):
+    sent = world.send("collections", 5) + world.send("balance", 2, batch=10)
+    rollback, events = world.roll_back()
+    assert rollback.exit_code == 0
+    assert statuses(events) == dict.fromkeys(STEPS, "done")
+    assert world.yaml_left() == 0
+    world.consuming = True
+    world.turn()
+    assert sorted(set(world.handled) & set(sent)) == sorted(sent)
+
+
+def test_the_flag_is_disabled_and_held_and_the_receipt_is_named_in_the_hold(world):
+    rollback, _ = world.roll_back()
+    flag = find(world.store, YAML_FLAG).flag
+    assert not flag.enabled
+    assert (flag.hold.by, flag.hold.reason, flag.hold.receipt) == ("ops@host", "drill", rollback.receipt["receipt"])
+    assert find(world.store, "enableBatching").flag.enabled
+
+
+def test_an_apply_can_not_enable_the_flag_until_it_is_released(world):
+    world.roll_back()
+    on = {YAML_FLAG: parse_one()}
+    with pytest.raises(FlagHeld):
+        apply(world.store, on, actor="deploy")
+    release(world.store, world.queues, YAML_FLAG, "ops", "all clear")
+    assert not find(world.store, YAML_FLAG).flag.enabled
+    apply(world.store, on, actor="deploy")
+    assert find(world.store, YAML_FLAG).flag.enabled
+
+
+def parse_one():
+    from flags.documents import parse_flag
+
+    return parse_flag(YAML_FLAG, FLAGS[YAML_FLAG])
+
+
+def test_no_sender_gets_yaml_into_a_queue_until_the_release(world):
+    world.roll_back()
+    assert world.send("collections", 1) is None
+    assert world.send("collections", 1, JSON) is not None
+    release(world.store, world.queues, YAML_FLAG, "ops")
+    assert world.send("collections", 1) is not None
+
+
+def test_a_release_leaves_barred_what_another_held_flag_bars(world):
+    world.roll_back(every_messaging_flag=True)
+    release(world.store, world.queues, "enableBatching", "ops")
+    assert world.send("collections", 1, batch=2) is None
+    assert world.send("collections", 1, JSON, batch=2) is not None
+
+
+def test_releasing_twice_is_harmless(world):
+    world.roll_back()
+    first = release(world.store, world.queues, YAML_FLAG, "ops")
+    assert release(world.store, world.queues, YAML_FLAG, "ops").revision == first.revision
+
+
+def test_all_takes_back_every_flag_tagged_messaging_and_no_other(world):
+    rollback, _ = world.roll_back(every_messaging_flag=True)
+    assert rollback.exit_code == 0
+    assert set(rollback.receipt["flags"]) == {YAML_FLAG, "enableBatching"}
+    assert find(world.store, "newPricing").flag.enabled
+    assert rollback.receipt["barred"] == [YAML, "batch"]
+
+
+def test_a_flag_that_is_no_format_is_taken_back_too_and_its_queues_are_left_alone(world):
+    world.send("collections", 1)
+    rollback, _ = world.roll_back(flags=("newPricing",))
+    assert rollback.exit_code == 0
+    assert world.yaml_left() == 1
+    assert rollback.receipt["barred"] == []
+
+
+@pytest.mark.parametrize("request_", [{"flags": ("missing",)}, {"flags": ()}])
+def test_an_unknown_flag_changes_nothing(world, request_):
+    before = world.store.snapshot()
+    with pytest.raises(NothingToRollBack, match="useYamlMessaging"):
+        world.roll_back(**request_)
+    assert world.store.snapshot() == before
+    assert world.journal.running() is None
+
+
+def test_the_receipt_names_every_instance_and_when_it_acknowledged(world):
+    rollback, _ = world.roll_back()
+    entries = rollback.receipt["instances"]
+    assert {entry["slot"] for entry in entries.values()} == {"balance-1", "balance-2", "collections-1", "collections-2"}
+    assert {entry["state"] for entry in entries.values()} == {"acknowledged"}
+    assert {entry["acknowledged"] for entry in entries.values()} == {rollback.receipt["revision"]}
+    assert all(entry["after"] >= 0 for entry in entries.values())
+
+
+def test_the_receipt_is_signed_kept_twice_and_its_key_is_vouched_for(world):
+    rollback, _ = world.roll_back()
+    name = rollback.receipt["receipt"]
+    verify(world.journal.receipt(name), world.journal.vouched()[KEY.key_id])
+    assert world.archive.kept[name] == world.journal.receipt(name) == rollback.receipt
+    assert world.journal.running() is None
+
+
+def test_a_worker_that_applies_nothing_any_more_is_restarted_and_named(world):
+    world.worker("collections-1").deaf = True
+    rollback, events = world.roll_back()
+    assert rollback.exit_code == 0
+    assert statuses(events)["converge"] == "warn"
+    entry = rollback.receipt["restarts"]["collections-1"]
+    assert (entry["outcome"], entry["via"], entry["old"]) == ("back", "supervisor", ["collections-1.2"])
+    assert rollback.receipt["instances"]["collections-1.2"]["state"] == "replaced"
+    assert rollback.receipt["instances"][entry["new"][0]]["state"] == "acknowledged"
+
+
+def test_a_worker_that_hangs_until_its_lease_is_over_is_restarted_all_the_same(world):
+    world.worker("balance-2").stuck = True
+    rollback, _ = world.roll_back(converge_timeout=10.0)
+    assert rollback.exit_code == 0
+    assert rollback.receipt["restarts"]["balance-2"]["outcome"] == "back"
+
+
+def test_a_worker_nobody_can_restart_is_named_and_fails_the_check_while_it_lives(world):
+    world.start("loner-1", "collections", supervisor="").deaf = True
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 1
+    assert rollback.receipt["restarts"]["loner-1"]["outcome"] == "not restarted"
+    assert rollback.receipt["failed"] == ["instances"]
+
+
+def test_a_worker_that_is_gone_for_good_is_a_warning_where_others_do_its_work(world):
+    loner = world.start("loner-1", "collections", supervisor="")
+    world.turn()
+    loner.stuck = True
+    rollback, _ = world.roll_back(converge_timeout=10.0)
+    assert rollback.exit_code == 0
+    assert rollback.receipt["instances"][loner.instance.id]["state"] == "gone"
+    assert rollback.receipt["checks"]["restarts"]["status"] == "warn"
+
+
+def test_a_worker_that_does_not_come_back_fails_the_rollback(world):
+    world.worker("collections-1").stuck = True
+    rollback, _ = world.roll_back(ports=world.ports(restarters=(Idle(),)), restart_timeout=5.0)
+    assert rollback.exit_code == 1
+    assert rollback.receipt["restarts"]["collections-1"]["outcome"] == "not back"
+    assert "restarts" in rollback.receipt["failed"]
+
+
+class Idle:
+    """A hand that promises and does nothing."""
+
+    name = "idle"
+
+    def able(self, target):
+        return True
+
+    def restart(self, targets):
+        return {}
+
+
+def test_a_restart_command_that_fails_is_quoted(world):
+    world.worker("collections-1").deaf = True
+    hand = Partly(Idle(), restart=lambda targets: {target.slot: "exit 1: no such unit" for target in targets})
+    rollback, _ = world.roll_back(ports=world.ports(restarters=(hand,)))
+    assert rollback.exit_code == 1
+    assert rollback.receipt["restarts"]["collections-1"]["why"] == "exit 1: no such unit"
+
+
+def test_restart_all_restarts_every_worker_by_halves(world):
+    waves = []
+    hand = world.ports().restarters[0]
+    spy = Partly(hand, restart=lambda targets: waves.append([one.slot for one in targets]) or hand.restart(targets))
+    rollback, _ = world.roll_back(ports=world.ports(restarters=(spy,)), restart="all")
+    assert rollback.exit_code == 0
+    assert waves == [["balance-1", "collections-1"], ["balance-2", "collections-2"]]
+    assert {entry["outcome"] for entry in rollback.receipt["restarts"].values()} == {"back"}
+
+
+def test_restart_none_restarts_nobody_and_says_who_is_without_the_kill(world):
+    world.worker("collections-1").deaf = True
+    rollback, events = world.roll_back(restart="none")
+    assert rollback.exit_code == 1
+    assert rollback.receipt["restarts"] == {}
+    assert any("collections-1" in event.detail for event in events if event.step == "restart")
+
+
+def test_an_instance_with_an_override_file_is_not_believed(world):
+    world.start("odd-1", "collections", overrides=(YAML_FLAG,))
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 1
+    assert "override file" in rollback.receipt["checks"]["instances"]["remedy"]
+    assert rollback.receipt["restarts"] == {}
+
+
+def test_what_can_not_be_decoded_is_set_aside_and_not_dropped(world):
+    world.send("collections", 3)
+    world.send_garbage("collections")
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 0
+    entry = rollback.receipt["queues"]["collections"]
+    assert entry["cleared"] == {"transcoded": 3, "quarantined": 1}
+    assert (entry["before"]["yaml"], entry["after"]["yaml"], entry["after"]["frames"]) == (4, 0, 3)
+
+
+@pytest.mark.parametrize(("mode", "word", "frames"), [("quarantine", "quarantined", 0), ("purge", "purged", 0)])
+def test_yaml_is_set_aside_or_dropped_where_that_is_asked_for(world, mode, word, frames):
+    world.send("collections", 3)
+    rollback, _ = world.roll_back(queues=mode)
+    assert rollback.exit_code == 0
+    entry = rollback.receipt["queues"]["collections"]
+    assert (entry["cleared"], entry["after"]["frames"]) == ({word: 3}, frames)
+
+
+def test_drain_waits_for_the_consumers(world):
+    world.send("collections", 3)
+    world.consuming = True
+    rollback, _ = world.roll_back(queues="drain")
+    assert rollback.exit_code == 0
+
+
+def test_drain_without_consumers_gives_up_and_says_what_is_left(world):
+    world.send("orphan", 3)
+    rollback, _ = world.roll_back(queues="drain", drain_timeout=5.0)
+    assert rollback.exit_code == 1
+    assert rollback.receipt["failed"] == ["no YAML"]
+    assert rollback.receipt["queues"]["orphan"]["after"]["yaml"] == 3
+
+
+def test_frames_written_past_the_library_are_found(world):
+    stray = iter(range(1000))
+
+    def write_past():
+        contents = world.queues._contents["orphan"]
+        contents.streams["normal"].frames[f"9{next(stray)}-0"] = (0.0, garbage())
+
+    world.send("orphan", 1)
+    world.meanwhile = write_past
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 1
+    assert "written past" in rollback.receipt["checks"]["no YAML"]["remedy"] or "past the library" in str(
+        rollback.receipt["checks"]["no YAML"]
+    )
+
+
+def garbage():
+    from messenger.frame import Frame
+
+    return Frame("stray", YAML, "identity", 1, "0-0", b"a: 1\n", "rogue")
+
+
+def test_a_domain_that_lost_its_workers_fails_the_rollback(world):
+    for worker in list(world.workers):
+        if worker.instance.domain == "balance":
+            worker.stuck = True
+    rollback, _ = world.roll_back(ports=world.ports(restarters=()), converge_timeout=10.0)
+    assert rollback.exit_code == 1
+    assert "worker/balance" in rollback.receipt["failed"]
+    assert rollback.receipt["checks"]["probe/collections"]["status"] == "pass"
+
+
+def test_a_worker_that_is_live_and_handles_nothing_fails_its_probe(world):
+    world.consume = lambda instance: None
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 1
+    assert rollback.receipt["failed"] == ["probe/balance", "probe/collections"]
+
+
+def traffic(received, errors=0, decode_failures=0):
+    return SimpleNamespace(
+        domain="collections", received=received, errors=errors, decode_failures=decode_failures, latency_p95=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("received", "errors", "status"),
+    [(1000, 0, "pass"), (1000, 1, "pass"), (1000, 2, "fail"), (50, 1, "warn"), (0, 0, "pass")],
+)
+def test_errors_are_counted_only_since_the_queues_were_cleared(world, received, errors, status):
+    world.traffic.rows = [traffic(500, errors=400)]
+    began = []
+
+    def meanwhile():
+        if world.journal.running() and world.journal.running().record["queues"] and not began:
+            began.append(True)
+        if began and world.clock.monotonic() > 1:
+            world.traffic.rows = [traffic(500 + received, errors=400 + errors)]
+
+    ports = world.ports(pause=lambda seconds: (world.pause(seconds), meanwhile()))
+    rollback, _ = world.roll_back(ports=ports, window=5.0)
+    assert rollback.receipt["checks"]["traffic/collections"]["status"] == status
+
+
+def test_without_traffic_nobody_waits_and_the_receipt_says_so(world):
+    started = world.clock.monotonic()
+    rollback, _ = world.roll_back(window=1000.0)
+    assert world.clock.monotonic() - started < 100
+    assert "probes alone" in rollback.receipt["checks"]["traffic"]["detail"]
+
+
+def test_a_control_plane_that_is_down_is_a_warning(world):
+    check = Check("control plane", 1.0, lambda: Answer("warn", "does not answer"))
+    rollback, events = world.roll_back(ports=world.ports(checks=(check,)))
+    assert rollback.exit_code == 0
+    assert statuses(events)["verify"] == "warn"
+    assert rollback.receipt["checks"]["control plane"]["status"] == "warn"
+
+
+def test_without_a_flags_server_nothing_is_claimed_and_the_queues_are_barred(world):
+    gone = Broken()
+    ports = world.ports(store=gone, registry=gone, journal=gone)
+    rollback, events = world.roll_back(ports=ports)
+    assert (rollback.exit_code, rollback.receipt) == (3, None)
+    assert [event.status for event in events] == ["failed"]
+    assert world.send("collections", 1) is None
+
+
+def test_without_any_server_it_says_so_and_ends(world):
+    gone = Broken()
+    ports = world.ports(store=gone, registry=gone, journal=gone, queues=gone, clearing=gone, traffic=gone)
+    rollback, _ = world.roll_back(ports=ports)
+    assert rollback.exit_code == 3
+
+
+def test_a_store_that_answers_and_takes_no_writes_is_found_before_anything_is_done(world):
+    full = Partly(world.journal, take=Broken(StoreRefused("OOM", "Redis refused (OOM)")).take)
+    rollback, _ = world.roll_back(ports=world.ports(journal=full))
+    assert rollback.exit_code == 3
+    assert find(world.store, YAML_FLAG).flag.enabled
+
+
+def test_without_a_queue_server_the_flags_are_killed_all_the_same(world):
+    gone = Broken()
+    rollback, events = world.roll_back(ports=world.ports(queues=gone, clearing=gone, traffic=gone))
+    assert rollback.exit_code == 1
+    assert not find(world.store, YAML_FLAG).flag.enabled
+    assert {"queues barred", "queues", "queue server", "no YAML"} <= set(rollback.receipt["failed"])
+    assert statuses(events)["kill"] == "warn"
+    assert {entry["state"] for entry in rollback.receipt["instances"].values()} == {"acknowledged"}
+
+
+def test_a_flags_server_that_dies_after_the_kill_leaves_a_receipt_on_disk_and_clean_queues(world):
+    world.send("collections", 3)
+    ports = world.ports()
+    gone = Broken()
+    switch = SimpleNamespace(dead=False)
+
+    def mortal(port):
+        class Mortal:
+            def __getattr__(self, name):
+                return getattr(gone if switch.dead else port, name)
+
+        return Mortal()
+
+    def bar_all(words):
+        switch.dead = True
+        world.queues.bar_all(words)
+
+    ports = world.ports(
+        store=mortal(world.store),
+        registry=mortal(world.registry),
+        journal=mortal(world.journal),
+        queues=Partly(world.queues, bar_all=bar_all),
+    )
+    rollback, events = world.roll_back(ports=ports)
+    assert rollback.exit_code == 1
+    assert world.yaml_left() == 0
+    assert world.archive.kept[rollback.receipt["receipt"]] == rollback.receipt
+    assert {"journal", "converge", "restart", "flags server", "instances"} <= set(rollback.receipt["failed"])
+    assert events[-1].status == "failed"
+    again, _ = world.roll_back()
+    assert (again.exit_code, again.receipt["receipt"]) == (0, rollback.receipt["receipt"])
+
+
+def test_a_step_that_breaks_in_an_unforeseen_way_fails_its_check_and_not_the_others(world):
+    world.send("collections", 1)
+    broken = Broken(RuntimeError("a bug"))
+    rollback, _ = world.roll_back(ports=world.ports(clearing=broken))
+    assert rollback.exit_code == 1
+    assert rollback.receipt["checks"]["queues"]["detail"] == "RuntimeError: a bug"
+    assert rollback.receipt["checks"]["probe/collections"]["status"] == "pass"
+
+
+def test_a_full_disk_is_a_warning_since_the_store_keeps_the_receipt(world):
+    world.archive.full = True
+    rollback, events = world.roll_back()
+    assert rollback.exit_code == 0
+    assert (events[-1].step, events[-1].status) == ("receipt", "warn")
+    assert world.journal.receipt(rollback.receipt["receipt"]) == rollback.receipt
+
+
+def test_pulling_the_lever_again_proves_again_and_writes_no_flag(world):
+    first, _ = world.roll_back()
+    before = world.store.snapshot()
+    second, _ = world.roll_back()
+    assert world.store.snapshot() == before
+    assert second.exit_code == 0
+    assert second.receipt["receipt"] != first.receipt["receipt"]
+    assert second.receipt["flags"][YAML_FLAG]["hold"]["receipt"] == first.receipt["receipt"]
+    assert not second.receipt["flags"][YAML_FLAG]["wasEnabled"]
+
+
+def test_the_journal_tells_what_the_caller_was_told(world):
+    rollback, events = world.roll_back()
+    told = [event for _, event in world.journal.events(rollback.receipt["receipt"])]
+    assert [event.to_document() for event in told] == [event.to_document() for event in events]
+
+
+def test_a_dry_run_tells_every_step_and_changes_nothing(world):
+    world.send("collections", 3)
+    before = world.store.snapshot()
+    events = list(preview(world.ports(), Request(actor="ops", restart="all")))
+    assert [event.step for event in events] == list(STEPS)
+    said = " ".join(event.detail for event in events)
+    assert "would disable and hold useYamlMessaging" in said
+    assert "3 YAML frames: collections 3" in said
+    assert "would restart balance-1" in said
+    assert world.store.snapshot() == before
+    assert (world.yaml_left(), world.journal.running(), world.journal.receipts()) == (3, None, [])
+    assert world.send("collections", 1) is not None
