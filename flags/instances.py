@@ -11,11 +11,11 @@ from typing import Protocol
 
 from flags.model import ZERO, Revision
 
-LEASE_MARGIN = 1.0
+LEASE_MARGIN = 0.5
 """Seconds that a registry counts an instance as live past its lease.
 
-A renewal is on its way for less than this, or its sender does not take it for one; so an instance always knows that
-its lease ran out before the registry says so.
+An instance counts its own lease from before it sent the renewal, so it always knows first that the lease ran out; the
+margin covers what it had looked up just before, and clocks that do not run at quite the same pace.
 """
 
 

@@ -6,20 +6,21 @@ write is sent again: only with the same operation id, after an answer that was l
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
 
 from flags.documents import flag_from_json, flag_json
 from flags.errors import IdempotencyMismatch, RevisionConflict, WriteUnconfirmed
-from flags.model import Revision, Snapshot
+from flags.model import Flag, Revision, Snapshot
 from flags.store import HistoryEntry, Write, Written
 from flags.stores.keys import Keys
 from flags.stores.redis_registry import RedisInstanceRegistry
 from flags.stores.writing import OPERATION_SECONDS, body_digest
-from foundation.errors import StoreUnreachable
+from foundation.errors import DocumentError, StoreUnreachable
 from foundation.redis import Script, connect, translated
 
 __all__ = ["RedisFlagStore", "RedisInstanceRegistry", "read_snapshot"]
@@ -35,6 +36,7 @@ PAUSE = 0.05
 REPLICA_WAIT = 0.5
 """Seconds that a write waits for a replica, where there are any."""
 
+_LOG = logging.getLogger(__name__)
 _WRITE = Script("flags.stores", "fence.lua", "write.lua")
 _SNAPSHOT = Script("flags.stores", "fence.lua", "snapshot.lua")
 
@@ -117,13 +119,26 @@ class RedisFlagStore:
 
 
 def read_snapshot(client: redis.Redis, keys: Keys) -> Snapshot:
-    """Read every flag at one revision, for callers who translate the library's errors themselves."""
+    """Read every flag at one revision, for callers who translate the library's errors themselves.
+
+    A flag that this release can't read is left out, and logged: it must not keep all others from being killed.
+    """
     epoch, rev, flags, versions = _SNAPSHOT(client, [keys.named("meta")], [keys.prefix])
     return Snapshot(
         revision=Revision(int(epoch), int(rev)),
-        flags={key: flag_from_json(key, json) for key, json in _pairs(flags)},
+        flags=_readable(_pairs(flags)),
         versions={key: Revision.parse(revision.decode()) for key, revision in _pairs(versions)},
     )
+
+
+def _readable(documents: Iterable[tuple[str, bytes]]) -> dict[str, Flag]:
+    flags = {}
+    for key, json in documents:
+        try:
+            flags[key] = flag_from_json(key, json)
+        except DocumentError as error:
+            _LOG.error("flag %r can't be read and is left out: %s", key, error)
+    return flags
 
 
 def _pairs(flat: list[bytes]) -> list[tuple[str, bytes]]:

@@ -110,19 +110,21 @@ class RedisInstanceRegistry:
         self._client.close()
 
 
-def acknowledgement(
-    keys: Keys, instance: Instance, acknowledged: Revision, lease: float, *, fence: bool = False
-) -> list[str | int]:
+def acknowledgement(keys: Keys, instance: Instance, acknowledged: Revision, lease: float) -> list[str | int]:
     """Put together the arguments of the ACKNOWLEDGE script."""
     milliseconds = round((lease + LEASE_MARGIN) * 1000)
-    record = json.dumps(asdict(instance), separators=(",", ":"))
-    return [keys.prefix, instance.id, acknowledged.epoch, acknowledged.rev, milliseconds, record, int(fence)]
+    return [keys.prefix, instance.id, acknowledged.epoch, acknowledged.rev, milliseconds, record(instance)]
 
 
-def _instance(instance_id: str, record: bytes) -> Instance:
+def record(instance: Instance) -> str:
+    """Write down what an instance says of itself."""
+    return json.dumps(asdict(instance), separators=(",", ":"))
+
+
+def _instance(instance_id: str, text: bytes) -> Instance:
     """Read what an instance says of itself; one whose words make no sense to this release still counts by its id."""
     try:
-        content = read_json(record)
+        content = read_json(text)
         known: dict[str, Any] = {name: value for name, value in content.items() if name in _FIELDS}
         lists = {name: tuple(known[name]) for name in _LISTS if name in known}
         return Instance(**{**known, **lists, "id": instance_id, "slot": str(content["slot"])})
