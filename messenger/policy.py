@@ -88,27 +88,3 @@ def open_flag_policy(url: str, environment: str, instance: Instance, overrides: 
 @lru_cache(maxsize=64)
 def _format(content_type: str, compression: str, batching: str, revision: str) -> Format:
     return Format(content_type, compression, batching, revision)
-
-
-class Site(Protocol):
-    """What is used of `messenger.worker.Site`."""
-
-    @property
-    def environment(self) -> str:
-        """Namespace of the flags."""
-
-    @property
-    def flags_url(self) -> str:
-        """Redis of the flags."""
-
-    @property
-    def overrides(self) -> str:
-        """Path of the local override file; "" where there is none."""
-
-
-@contextmanager
-def open_flag_policy(site: Site, instance: Instance) -> Iterator[FlagPolicy]:
-    """Follow a site's flags, registered as an instance that acknowledges each revision, until the end of the block."""
-    source = RedisSource(site.flags_url, site.environment)
-    with FlagClient(source, instance=instance, overrides=site.overrides or None) as client:
-        yield FlagPolicy(client)

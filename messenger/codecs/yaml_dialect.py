@@ -41,7 +41,7 @@ _NUMBER = r"(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?)"
 
 
 def keeps_to_dialect(body: bytes) -> bool:
-    """Tell whether every line of a body has the form of the dialect; whether its indentation makes sense is not seen."""
+    """Tell whether every line of a body has the dialect's form; whether its indentation makes sense is not seen."""
     return _bodies().Match(body) is not None
 
 
