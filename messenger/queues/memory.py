@@ -5,15 +5,17 @@ It keeps every promise of the port but the ones about surviving the process. Not
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 
 from foundation.clock import SYSTEM, Clock
 from foundation.errors import DocumentError
 from messenger.envelope import is_domain
-from messenger.errors import QueueFull
+from messenger.errors import PoisonFrame, QueueFull
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Delivery, FrameRefusal, Member, QueueLimits, QueueState, Settlement
 from messenger.queues.contents import Contents, numbers
@@ -29,7 +31,7 @@ class MemoryQueueServer:
         self._lock = threading.Lock()
         self._barred: frozenset[str] = frozenset()
         self._contents: dict[str, Contents] = {}
-        self._handles: list[MemoryQueue] = []
+        self._handles: weakref.WeakSet[MemoryQueue] = weakref.WeakSet()
 
     def queue(self, domain: str) -> MemoryQueue:
         """Open a domain's queue."""
@@ -40,7 +42,7 @@ class MemoryQueueServer:
         with self._lock:
             contents = self._contents.setdefault(domain, Contents(self._clock, self._limits, self._barred))
             handle = MemoryQueue(domain, contents)
-            self._handles.append(handle)
+            self._handles.add(handle)
         return handle
 
     def domains(self) -> list[str]:
@@ -66,7 +68,7 @@ class MemoryQueueServer:
     def close(self) -> None:
         """Close every handle that was opened here."""
         with self._lock:
-            handles, self._handles = self._handles, []
+            handles = list(self._handles)
         for handle in handles:
             handle.close()
 
@@ -165,6 +167,7 @@ class MemoryQueue:
 
     def bar(self, words: frozenset[str]) -> None:
         """Stop admitting these words until they are released."""
+        self._contents.exists = True
         self._contents.bar(words)
 
     def release(self, words: frozenset[str]) -> None:
@@ -225,7 +228,10 @@ class MemoryQueue:
         with contents.changed:
             letters, ready = self._letters(quarantine), []
             for letter in (letters[name] for name in dict.fromkeys(letter_ids) if name in letters):
-                frame = rewrite(letter.frame) if rewrite and contents.refusal(letter.frame) else letter.frame
+                frame = letter.frame
+                if rewrite and contents.refusal(frame):
+                    with contextlib.suppress(PoisonFrame):  # then it stays as it is, and is not admitted
+                        frame = rewrite(frame)
                 if contents.refusal(frame) is None:
                     ready.append((letter, frame))
             if contents.count() + len(ready) > contents.limits.frames:

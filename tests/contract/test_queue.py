@@ -92,6 +92,11 @@ def standing(queue):
     return proof
 
 
+def waits(queue):
+    """Whether a receive is blocked on this handle, where the adapter can tell."""
+    return not hasattr(queue, "_waiter") or (queue._waiter and queue._waiter._blocked)
+
+
 class TestAppendingAndReceiving:
     def test_what_was_appended_comes_back_as_it_was(self, queue):
         sent = Frame("frm_a", YAML, GZIP, 3, "17-42", bytes(range(256)), "collections-1.k3")
@@ -126,17 +131,14 @@ class TestAppendingAndReceiving:
         assert {name: order.count(name) for name in ("high", "normal", "low")} == {"high": 30, "normal": 5, "low": 5}
 
     def test_a_receive_waits_for_the_first_frame(self, queue, server):
-        started = threading.Event()
         sender = server.queue("collections")
 
         def send():
-            started.wait()
-            time.sleep(0.05)  # not for the outcome: so that the receive is more likely to be waiting already
+            eventually(lambda: waits(queue))
             append(sender, frame("late"), priority="low")
 
         thread = threading.Thread(target=send)
         thread.start()
-        started.set()
         assert bodies(take(queue, block=10)) == ["late"]
         thread.join()
 
@@ -205,12 +207,6 @@ class TestAppendingAndReceiving:
     def test_a_name_that_could_leave_its_keys_is_refused(self, server):
         with pytest.raises(DocumentError):
             server.queue("a}b")
-
-
-def waits(queue):
-    """Whether a receive is blocked on this handle, as far as the adapter can tell."""
-    waiter = getattr(queue, "_waiter", None)
-    return waiter._blocked if hasattr(queue, "_waiter") and waiter else not hasattr(queue, "_waiter")
 
 
 class TestAdmission:
@@ -441,9 +437,12 @@ class TestClaiming:
     def test_who_holds_a_frame_keeps_it(self, queue):
         append(queue, frame("mine"), frame("other"))
         mine, other = take(queue, "ann")
-        time.sleep(0.2)
-        queue.hold("ann", [mine])
-        assert bodies(queue.claim("bob", 0.15, 10)) == ["other"]
+
+        def claimed():
+            queue.hold("ann", [mine])
+            return queue.claim("bob", 0.3, 10)
+
+        assert bodies(eventually(claimed)) == ["other"]
         queue.hold("ann", [other])  # bob's now: holding it is not taking it back
         queue.settle("bob", [handled(other, "m2")])
         queue.hold("ann", [other])

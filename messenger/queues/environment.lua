@@ -1,0 +1,24 @@
+-- What the queues of an environment share: which there are, and what a kill has barred in all of them.
+-- KEYS: queues (set of domains), barred (set of words), generation of the bars (string).
+-- ARGV: verb, then: enroll a domain · bar words · release words · look nothing.
+-- Answers {generation, words barred, domains}. A queue takes over the bars of a generation newer than the one it has, so a
+-- late message about an old one changes nothing.
+
+local verb = ARGV[1]
+
+-- A full server takes this and then the rest, see keys.lua.
+redis.call('SREM', KEYS[2], '')
+
+if verb == 'enroll' then
+  redis.call('SADD', KEYS[1], ARGV[2])
+elseif verb == 'bar' or verb == 'release' then
+  local changed = 0
+  for place = 2, #ARGV do
+    changed = changed + redis.call(verb == 'bar' and 'SADD' or 'SREM', KEYS[2], ARGV[place])
+  end
+  if changed > 0 then
+    redis.call('INCR', KEYS[3])
+  end
+end
+
+return {redis.call('GET', KEYS[3]) or '0', redis.call('SMEMBERS', KEYS[2]), redis.call('SMEMBERS', KEYS[1])}
