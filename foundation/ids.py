@@ -9,6 +9,9 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: sorts as it counts, is safe in URLs, and leaves out letters that people misread."""
 
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+"""Two characters at a time: a messenger names every message that it sends."""
+
 _RANDOM_BITS = 80
 
 
@@ -26,5 +29,5 @@ def derived_id(cause: str, index: int) -> str:
 
 
 def _named(prefix: str, number: int) -> str:
-    text = "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    text = "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
     return f"{prefix}_{text}" if prefix else text

@@ -200,12 +200,13 @@ class WorkerMessenger:
         message_id: str | None,
     ) -> Outgoing:
         metadata = {"sourceDomain": self.domain, "targetDomain": target, "priority": priority}
+        own = new_id()
         envelope = Envelope.from_document(
             {
                 "type": type,
                 "version": VERSION,
-                "messageId": message_id or new_id("msg"),
-                "correlationId": correlation_id or new_id("corr"),
+                "messageId": message_id or f"msg_{own}",
+                "correlationId": correlation_id or f"corr_{own}",
                 "timestamp": timestamp(self._clock.now()),
                 "payload": payload,
                 "metadata": metadata if ttl is None else {**metadata, "ttl": ttl},
