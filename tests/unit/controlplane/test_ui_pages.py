@@ -151,9 +151,7 @@ def test_a_form_goes_back_to_an_earlier_revision(api, operator, flag):
 
 def test_whatever_people_wrote_is_shown_as_text(api):
     document = {"enabled": True, "variants": {"on": HOSTILE, "off": "off"}, "offVariant": "off", "description": HOSTILE}
-    service.create(
-        api.connection.store, parse_flag("a/b.c", {**document, "tags": [HOSTILE]}), actor=HOSTILE, reason=HOSTILE
-    )
+    service.create(api.connection.store, parse_flag("a/b.c", document), actor=HOSTILE, reason=HOSTILE)
     viewer = Browser(api, "viewer")
     for path in ("flags", "flags/a/b.c", "flags/a/b.c?tab=history", "flags/a/b.c?tab=settings"):
         page = text_of(viewer.get(path))
