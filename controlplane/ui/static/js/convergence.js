@@ -6,7 +6,7 @@ const parts = (revision) => {
 };
 
 /** Tell whether what was acknowledged is this revision or a later one of the same epoch. */
-export function has(acknowledged, revision) {
+function has(acknowledged, revision) {
   const [mine, wanted] = [parts(acknowledged), parts(revision)];
   return mine.epoch === wanted.epoch && mine.rev >= wanted.rev;
 }

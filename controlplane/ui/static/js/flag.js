@@ -1,5 +1,6 @@
 // One flag's page: its switch, its line diagram, and going back to an earlier revision.
 
+import "./evidence.js";
 import "./tracks.js";
 import { act } from "./switches.js";
 

@@ -1,6 +1,6 @@
 // The live table of instances: rows come, change and go with the traffic; the server wrote the first picture.
 
-import { all, make, one, write } from "./page.js";
+import { all, lamp, make, one, write } from "./page.js";
 import { listen } from "./live.js";
 import { age, count, milliseconds, names, plural, rate, share, short } from "./words.js";
 
@@ -73,12 +73,6 @@ function bar(place, name, from, width) {
   const rect = one(`.${name}`, place);
   rect.setAttribute("x", from);
   rect.setAttribute("width", Math.max(0, width));
-}
-
-function lamp(element, tone, words, title = "") {
-  if (!element.classList.contains(tone)) element.className = `lamp ${tone}`;
-  write(element, words);
-  element.title = title;
 }
 
 function showInstance(instance) {

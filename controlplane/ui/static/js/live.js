@@ -9,7 +9,7 @@ const SILENCE = 5_000; // the stream speaks every second; a silent one is a dead
 const POLL = 2_000;
 const HIDDEN = 20_000; // a page nobody looks at gives its place on the stream back
 
-export const live = new EventTarget();
+const live = new EventTarget();
 export const contact = { by: "none", at: Date.now(), why: "" };
 
 let stream = null;

@@ -22,6 +22,14 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Set a lamp: its tone (clear, caution, danger, waiting, running) and its words. */
+export function lamp(element, tone, words, title = "") {
+  if (!element) return;
+  if (!element.classList.contains(tone)) element.className = `lamp ${tone}`;
+  write(element, words);
+  element.title = title;
+}
+
 /** Write text only where it differs, so that screen readers and selections are left alone. */
 export function write(element, text) {
   if (element && element.textContent !== text) element.textContent = text;

@@ -1,17 +1,10 @@
 // What every page has: the state of the line in the masthead, the theme, keys, times that stay true, and refreshing.
 
-import { all, one, write } from "./page.js";
+import { all, lamp, one, write } from "./page.js";
 import { contact, listen, start } from "./live.js";
 import { noun } from "./convergence.js";
 import { refresh } from "./regions.js";
 import { ago, age, names, plural, short } from "./words.js";
-
-function lamp(element, tone, words, title = "") {
-  if (!element) return;
-  if (!element.classList.contains(tone)) element.className = `lamp ${tone}`;
-  write(element, words);
-  element.title = title;
-}
 
 listen("traffic", ({ instances, revision }) => {
   const behind = instances.filter((each) => !each.in_sync);

@@ -1,11 +1,8 @@
 // A flag's switch, in the list and on its own page: one press writes, and what came of it is said beside it.
 
-import { one, page } from "./page.js";
 import { Refused, change, read, refusal } from "./api.js";
 import { refresh } from "./regions.js";
 import { follow, say } from "./said.js";
-
-const placeOf = (form) => document.getElementById(form.dataset.said);
 
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-action]");

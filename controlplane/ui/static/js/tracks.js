@@ -1,14 +1,13 @@
-// The line diagram: marks to ask with, fills that show the traffic really seen, lamps that show who has proven to have it.
-// Edits are collected and saved as one write. What others save meanwhile is shown at once, except where it is being edited.
+// The line diagram's marks, to ask with: edits are collected and saved as one write.
+// What others save meanwhile is shown at once, except where it is being edited.
 
 import { all, one, write } from "./page.js";
 import { listen } from "./live.js";
 import { Refused, change, read } from "./api.js";
-import { divide, noun } from "./convergence.js";
 import { follow, hush, say } from "./said.js";
 import { explain } from "./switches.js";
 import { refresh } from "./regions.js";
-import { count, names, percent, plural, share } from "./words.js";
+import { names, percent } from "./words.js";
 
 const form = () => one("form[data-tracks]");
 const rows = () => all("[data-track]", form());
@@ -23,14 +22,14 @@ const same = (a, b) => (a === "" || b === "" ? a === b : Number(a) === Number(b)
 const edited = (row) => !same(number(row).value, told(row));
 const effective = (value) => (value === "" ? form().dataset.default : value);
 const nameOf = (row) => row.dataset.track ?? "default";
-const say_ = (value) => (value === "" ? "default" : percent(value));
+const worded = (value) => (value === "" ? "default" : percent(value));
 
 /** Show one row as it now stands: mark, field, and where it stood before the edit. */
 function show(row) {
   const value = number(row).value;
   const standsAt = value === "" ? number(everywhere()).value : value;
   if (document.activeElement !== range(row) || !edited(row)) range(row).value = standsAt;
-  range(row).setAttribute("aria-valuetext", say_(value));
+  range(row).setAttribute("aria-valuetext", worded(value));
   if (row.dataset.track) number(row).placeholder = String(Number(number(everywhere()).value));
   row.classList.toggle("inherits", value === "");
   row.classList.toggle("edited", edited(row));
@@ -50,7 +49,7 @@ function showAll() {
   const save = one("[data-save]", form());
   if (!save) return;
   save.toggleAttribute("data-open", changes.length > 0);
-  write(one("[data-summary]", save), changes.map((row) => `${nameOf(row)} ${say_(told(row))} → ${say_(number(row).value)}`).join(" · "));
+  write(one("[data-summary]", save), changes.map((row) => `${nameOf(row)} ${worded(told(row))} → ${worded(number(row).value)}`).join(" · "));
 }
 
 function prepare() {
@@ -166,7 +165,7 @@ listen("flags", async () => {
   const theirs = (row) => String(row.dataset.track ? flag.percentages.domains[row.dataset.track] ?? "" : flag.percentages.default);
   const touched = [...rows(), everywhere()].filter((row) => edited(row) && !same(theirs(row), told(row)));
   if (touched.length) {
-    const changes = touched.map((row) => `${nameOf(row)} to ${say_(theirs(row))}`);
+    const changes = touched.map((row) => `${nameOf(row)} to ${worded(theirs(row))}`);
     say(place(), "caution", `${flag.changed.by} has meanwhile set ${names(changes)}. Saving yours will be refused; discard to see theirs.`, [["Discard mine", () => { adopt(flag); hush(place()); reset(); }]]);
     return;
   }
@@ -175,38 +174,5 @@ listen("flags", async () => {
   for (const row of untouched) number(row).value = told(row);
   showAll();
 });
-
-listen("traffic", ({ instances }) => {
-  const [table, { key, version, measure }] = [form(), form()?.dataset ?? {}];
-  if (!table) return;
-  const known = new Set(rows().map((row) => row.dataset.track));
-  if (instances.some((each) => each.domain && !known.has(each.domain))) refresh();
-  for (const row of rows()) {
-    const here = instances.filter((each) => each.domain === row.dataset.track);
-    showSeen(row, here, measure);
-    showProof(row, divide(here, version, key), here);
-  }
-});
-
-function showSeen(row, here, measure) {
-  const sent = here.map((each) => each.traffic?.sent ?? {});
-  const total = sent.flatMap(Object.values).reduce((sum, each) => sum + each, 0);
-  const seen = measure && total ? sent.reduce((sum, each) => sum + (each[measure] ?? 0), 0) / total : null;
-  one(".seen", row).setAttribute("width", 100 * (seen ?? 0));
-  const figure = one("[data-seen]", row);
-  if (seen === null) write(figure, measure ? "no traffic" : "–");
-  else write(figure, `${share(seen)} of ${count(total)}`);
-  figure.classList.toggle("quiet", seen === null);
-}
-
-function showProof(row, { acknowledged, missing }, here) {
-  const lamp = one("[data-proof] .lamp", row);
-  const tone = !here.length ? (row.dataset.had ? "danger" : "waiting") : missing.length ? "caution" : "clear";
-  if (here.length) row.dataset.had = "yes";
-  if (!lamp.classList.contains(tone)) lamp.className = `lamp ${tone}`;
-  lamp.title = missing.length ? `waiting for ${names(missing.map((each) => each.slot), 8)}` : "";
-  if (here.length) write(lamp, `${acknowledged.length} of ${plural(here.length, noun(here))}`);
-  else write(lamp, tone === "danger" ? "all lost" : "no worker");
-}
 
 prepare();

@@ -1,0 +1,43 @@
+// The line diagram's fills and lamps: in each domain the traffic really seen, and who has proven to have the flag's last write.
+
+import { all, lamp, one, write } from "./page.js";
+import { listen } from "./live.js";
+import { divide, noun } from "./convergence.js";
+import { refresh } from "./regions.js";
+import { count, names, plural, share } from "./words.js";
+
+listen("traffic", ({ instances }) => {
+  const table = one("form[data-tracks]");
+  if (!table) return;
+  const { key, version, measure } = table.dataset;
+  const rows = all("[data-track]", table);
+  const known = new Set(rows.map((row) => row.dataset.track));
+  if (instances.some((each) => each.domain && !known.has(each.domain))) refresh(); // the server writes the new row
+  for (const row of rows) {
+    const here = instances.filter((each) => each.domain === row.dataset.track);
+    showSeen(row, here, measure);
+    showProof(row, here, divide(here, version, key));
+  }
+});
+
+function showSeen(row, here, measure) {
+  const sent = here.map((each) => each.traffic?.sent ?? {});
+  const total = sent.flatMap(Object.values).reduce((sum, each) => sum + each, 0);
+  const seen = measure && total ? sent.reduce((sum, each) => sum + (each[measure] ?? 0), 0) / total : null;
+  one(".seen", row).setAttribute("width", 100 * (seen ?? 0));
+  const figure = one("[data-seen]", row);
+  if (seen === null) write(figure, measure ? "no traffic" : "–");
+  else write(figure, `${share(seen)} of ${count(total)}`);
+  figure.classList.toggle("quiet", seen === null);
+}
+
+function showProof(row, here, { acknowledged, missing }) {
+  const light = one("[data-proof] .lamp", row);
+  if (here.length) row.dataset.worked = "yes";
+  if (here.length) {
+    const words = `${acknowledged.length} of ${plural(here.length, noun(here))}`;
+    const waiting = missing.length ? `waiting for ${names(missing.map((each) => each.slot), 8)}` : "";
+    lamp(light, missing.length ? "caution" : "clear", words, waiting);
+  } else if (row.dataset.worked) lamp(light, "danger", "all lost", "the last lease ran out");
+  else lamp(light, "waiting", "no worker");
+}
