@@ -18,6 +18,9 @@ from messenger.queue import PRIORITIES
 VERSION = "1.0"
 """The envelope's version; a receiver takes every 1.x and ignores the fields it does not know."""
 
+BATCH_TYPE = "MESSAGE_BATCH"
+"""The seed's type of a frame that holds several messages; no message of its own may have it."""
+
 MAX_ID_LENGTH = 200
 
 _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -91,7 +94,7 @@ class Envelope:
         fields = _mapping(document, "")
         payload, metadata = _payload_and_metadata(fields)
         return cls(
-            type=_identifier(fields, "type"),
+            type=_type(fields),
             version=_version(fields.get("version")),
             message_id=_identifier(fields, "messageId", message_id),
             correlation_id=_identifier(fields, "correlationId"),
@@ -159,6 +162,13 @@ def _identifier(fields: Mapping[str, Any], name: str, default: str | None = None
     if text is None:
         _refuse(name, "is missing")
     _refuse(name, f"must be 1 to {MAX_ID_LENGTH} printable characters")
+
+
+def _type(fields: Mapping[str, Any]) -> str:
+    name = _identifier(fields, "type")
+    if name == BATCH_TYPE:
+        _refuse("type", f"is {BATCH_TYPE}, which is a frame's, not a message's")
+    return name
 
 
 def _version(version: Any) -> str:

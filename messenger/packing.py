@@ -11,12 +11,11 @@ from typing import Any
 
 from messenger import codecs
 from messenger.compression import compress, decompress
-from messenger.envelope import Envelope
+from messenger.envelope import BATCH_TYPE, Envelope
 from messenger.errors import BodyTooLarge, EnvelopeInvalid, PoisonFrame
 from messenger.formats import IDENTITY, JSON, Format
 from messenger.frame import Frame
 
-BATCH_TYPE = "MESSAGE_BATCH"
 MAX_MESSAGES = 1_000
 """The most messages that a frame may hold."""
 MAX_MESSAGE_BYTES = 1_048_576
