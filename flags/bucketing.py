@@ -10,8 +10,11 @@ import mmh3
 
 from flags.model import WEIGHT_TOTAL
 
-hash32 = mmh3.hash
-"""MurmurHash3 x86 32 of a text in UTF-8: call it as `hash32(text, 0, False)`, which is seed 0, unsigned."""
+hash32 = mmh3.mmh3_32_uintdigest
+"""MurmurHash3 x86 32 of bytes, with seed 0, unsigned.
+
+The functions of mmh3 that take text crash the process on half of a surrogate pair, so text is encoded before.
+"""
 
 ALL = 1 << 32
 """The threshold of everyone: no hash reaches it."""
@@ -19,7 +22,7 @@ ALL = 1 << 32
 
 def bucket(salt: str, key: str) -> int:
     """Tell the bucket of a key, 0 to 99,999; a key is on at weight w if its bucket is below w."""
-    return (hash32(salt + key, 0, False) * WEIGHT_TOTAL) >> 32
+    return (hash32((salt + key).encode()) * WEIGHT_TOTAL) >> 32
 
 
 def threshold(weight: int) -> int:

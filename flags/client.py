@@ -75,7 +75,7 @@ class FlagClient(Evaluator):
         self._source = source
         self._given = instance
         self._clock = clock
-        self._overrides_path = overrides
+        self._overrides_path = overrides or None
         self._settings = settings
         self._callbacks: list[Callable[[Status], None]] = []
         self._announced = Status.INITIALIZING

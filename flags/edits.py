@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flags.documents import flag_json
+from flags.documents import MAX_DESCRIPTION, flag_json
 from flags.errors import FlagArchived, FlagHeld
 from flags.model import WEIGHT_TOTAL, Flag, Hold, Rollout
 
@@ -27,8 +27,12 @@ def disable(flag: Flag) -> Flag:
 
 
 def kill(flag: Flag, hold: Hold) -> Flag:
-    """Serve everyone the off variant, and keep it so until a person releases the flag; always possible."""
-    return replace(flag, enabled=False, hold=hold)
+    """Serve everyone the off variant, and keep it so until a person releases the flag; always possible.
+
+    The hold's words are made to fit a flag document: a kill does not fail over the length of its reason.
+    """
+    words = Hold(_fitting(hold.by), _fitting(hold.reason), _fitting(hold.receipt))
+    return replace(flag, enabled=False, hold=words)
 
 
 def release(flag: Flag) -> Flag:
@@ -79,6 +83,10 @@ def permitted(before: Flag, after: Flag) -> Flag:
         hold = before.hold
         raise FlagHeld(f"flag {before.key!r} is on hold by {hold.by} ({hold.reason}): release it first")
     return after
+
+
+def _fitting(words: str) -> str:
+    return words[:MAX_DESCRIPTION].encode(errors="replace").decode()
 
 
 def _kills_or_releases(before: Flag, after: Flag) -> bool:

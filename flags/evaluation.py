@@ -203,7 +203,7 @@ def _at_weight(salt: str, weight: int, on: Detail[Any], off: Detail[Any]) -> Dec
     bound = threshold(weight)
 
     def decide(context: Context) -> Detail[Any]:
-        return on if hash32(salt + (context["targetingKey"] or _NO_KEY), 0, False) < bound else off
+        return on if hash32((salt + (context["targetingKey"] or _NO_KEY)).encode()) < bound else off
 
     return decide
 
@@ -218,12 +218,16 @@ def _by_domain(salt: str, rollout: Rollout, on: Detail[Any], off: Detail[Any]) -
             return off
         if bound == ALL:
             return on
-        return on if hash32(salt + (context["targetingKey"] or _NO_KEY), 0, False) < bound else off
+        return on if hash32((salt + (context["targetingKey"] or _NO_KEY)).encode()) < bound else off
 
     return decide
 
 
 def _first_match(rules: list[tuple[Predicate, Decide]], otherwise: Decide) -> Decide:
+    if len(rules) == 1:
+        only, result = rules[0]
+        return lambda context: result(context) if only(context) else otherwise(context)
+
     def decide(context: Context) -> Detail[Any]:
         for holds, serve in rules:
             if holds(context):
@@ -248,7 +252,7 @@ def _compile_split(flag: Flag, parts: list[tuple[str, int]]) -> Decide:
     salt = flag.salt or flag.key
 
     def decide(context: Context) -> Detail[Any]:
-        return details[bisect_right(bounds, hash32(salt + (context["targetingKey"] or _NO_KEY), 0, False))]
+        return details[bisect_right(bounds, hash32((salt + (context["targetingKey"] or _NO_KEY)).encode()))]
 
     return decide
 

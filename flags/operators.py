@@ -212,7 +212,8 @@ def _gt(attribute: str, values: Values) -> Predicate:
 
     def holds(context: Mapping[str, Any]) -> bool:
         value = context.get(attribute)
-        return _is_number(value) and value > bound
+        kind = type(value)
+        return (kind is int or kind is float or _is_number(value)) and value > bound
 
     return holds
 
@@ -222,7 +223,8 @@ def _gte(attribute: str, values: Values) -> Predicate:
 
     def holds(context: Mapping[str, Any]) -> bool:
         value = context.get(attribute)
-        return _is_number(value) and value >= bound
+        kind = type(value)
+        return (kind is int or kind is float or _is_number(value)) and value >= bound
 
     return holds
 
@@ -232,7 +234,8 @@ def _lt(attribute: str, values: Values) -> Predicate:
 
     def holds(context: Mapping[str, Any]) -> bool:
         value = context.get(attribute)
-        return _is_number(value) and value < bound
+        kind = type(value)
+        return (kind is int or kind is float or _is_number(value)) and value < bound
 
     return holds
 
@@ -242,7 +245,8 @@ def _lte(attribute: str, values: Values) -> Predicate:
 
     def holds(context: Mapping[str, Any]) -> bool:
         value = context.get(attribute)
-        return _is_number(value) and value <= bound
+        kind = type(value)
+        return (kind is int or kind is float or _is_number(value)) and value <= bound
 
     return holds
 

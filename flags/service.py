@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from flags.documents import flag_json
+from flags.documents import flag_document, flag_json, parse_flag
 from flags.edits import permitted
 from flags.errors import FlagNotFound, RevisionConflict
 from flags.model import Flag, Revision, Snapshot
@@ -55,6 +55,7 @@ def change(  # noqa: PLR0913 - every part of a write has its name here, and all 
     Raises:
         FlagNotFound, FlagHeld, FlagArchived: one of the flags can't be edited so; nothing was changed.
         RevisionConflict: a flag was written after `expected`.
+        DocumentError: the edit made a flag that no document may hold.
     """
 
     def plan(snapshot: Snapshot) -> list[Edit]:
@@ -71,8 +72,8 @@ def change(  # noqa: PLR0913 - every part of a write has its name here, and all 
 
 def create(store: FlagStore, flag: Flag, *, actor: str, reason: str = "", operation: str | None = None) -> Written:
     """Write a new flag; raises RevisionConflict where its key is taken, by an archived flag too."""
-    edit = Edit(replace(flag, hold=None), None)
-    return store.write(Write(operation or new_id("op"), (edit,), actor, reason))
+    edits = _readable([Edit(replace(flag, hold=None), None)])
+    return store.write(Write(operation or new_id("op"), edits, actor, reason))
 
 
 def apply(
@@ -127,11 +128,16 @@ def _write(store: FlagStore, plan: Callable[[Snapshot], list[Edit]], write: Writ
         if not edits:
             return Written(snapshot.revision)
         try:
-            return store.write(replace(write, edits=tuple(edits)))
+            return store.write(replace(write, edits=_readable(edits)))
         except RevisionConflict:
             if not retry or attempt == ATTEMPTS:
                 raise
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _readable(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """Take each flag through its document: what can't be read back would make the whole environment unreadable."""
+    return tuple(replace(edit, flag=parse_flag(edit.flag.key, flag_document(edit.flag))) for edit in edits)
 
 
 def _found(snapshot: Snapshot, key: str, environment: str) -> Found:
