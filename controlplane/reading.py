@@ -23,6 +23,7 @@ from controlplane.wiring import Connection
 from flags.convergence import converged
 from flags.errors import FlagNotFound
 from flags.model import Revision, Snapshot
+from foundation.errors import StoreRefused, StoreUnreachable
 
 if TYPE_CHECKING:
     from flags.store import HistoryEntry
@@ -75,14 +76,24 @@ def convergence(connection: Connection, revision: Revision, keys: tuple[str, ...
 
 
 def instances(connection: Connection) -> Json:
-    """List the live instances and the domains with their traffic of the last seconds."""
+    """List the live instances and the domains with their traffic of the last seconds.
+
+    Traffic is kept on the queue server. Where that does not answer, who is live is told all the same, and `unmeasured`
+    says why there are no figures.
+    """
     live = connection.registry.live()
     revision = connection.store.snapshot().revision
-    traffic = {each.instance_id: each for each in connection.telemetry.instances(WINDOW)}
+    unmeasured = ""
+    try:
+        traffic = {each.instance_id: each for each in connection.telemetry.instances(WINDOW)}
+        domains = connection.telemetry.domains(WINDOW)
+    except (StoreUnreachable, StoreRefused) as error:
+        traffic, domains, unmeasured = {}, [], str(error)
     return {
         "revision": str(revision),
         "instances": [instance_shape(each, revision, traffic.get(each.instance.id)) for each in live],
-        "domains": [domain_shape(each) for each in connection.telemetry.domains(WINDOW)],
+        "domains": [domain_shape(each) for each in domains],
+        "unmeasured": unmeasured,
     }
 
 

@@ -40,7 +40,7 @@ def page(template: str, here: str = "", *, status: int = 200, **values: Any) -> 
         Place("instances", "Instances", "ui.instances", len(live["instances"])),
         Place("queues", "Queues", "ui.queues"),
     )
-    shell = {"revision": live["revision"], **_standing(live["instances"])}
+    shell = {"revision": live["revision"], "unmeasured": live["unmeasured"], **_standing(live["instances"])}
     return bare_page(template, status=status, here=here, places=places, shell=shell, **values)
 
 

@@ -5,6 +5,7 @@ import pytest
 from flags import edits, service
 from flags.documents import parse_flag
 from flags.model import Hold
+from foundation.errors import StoreUnreachable
 from tests.apiclient import PASSWORD, Api, services_in_memory
 
 KEY = "useYamlMessaging"
@@ -167,6 +168,16 @@ def test_what_does_not_exist_is_a_page_too(operator, path):
     response = operator.client.get(f"/environments/{path}")
     assert response.status_code == 404
     assert "<h1>" in text_of(response)
+
+
+def test_flags_can_be_switched_while_the_queue_server_is_gone(api, operator, flag, monkeypatch):
+    def gone(_window):
+        raise StoreUnreachable("no answer from the queue server")
+
+    monkeypatch.setattr(api.connection.telemetry, "instances", gone)
+    assert "no answer from the queue server" in text_of(operator.get("flags"))
+    assert operator.press(f"flags/{KEY}", "enable").status_code == 303
+    assert flag().enabled
 
 
 def test_the_lever_is_not_pulled_without_the_environments_name(operator):

@@ -6,13 +6,16 @@ import { noun } from "./convergence.js";
 import { refresh } from "./regions.js";
 import { ago, age, names, plural, short } from "./words.js";
 
-listen("traffic", ({ instances, revision }) => {
+listen("traffic", ({ instances, revision, unmeasured }) => {
   const behind = instances.filter((each) => !each.in_sync);
   const kind = noun(instances);
   const place = one("[data-state=workers]");
   if (!instances.length) lamp(place, "caution", "no live worker");
   else if (behind.length) lamp(place, "caution", `${instances.length - behind.length} of ${plural(instances.length, kind)} in sync`, `behind: ${names(behind.map((each) => each.slot), 8)}`);
   else lamp(place, "clear", `${instances.length} of ${plural(instances.length, kind)} in sync`);
+  const figures = one("[data-state=figures]");
+  figures.hidden = !unmeasured;
+  figures.title = unmeasured;
   if (revision) write(one("[data-state=revision]"), short(revision));
   write(one("[data-count=instances]"), String(instances.length));
 });
