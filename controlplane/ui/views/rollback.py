@@ -7,17 +7,16 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from controlplane import auth, lever, reading
 from controlplane.accounts import Role
+from controlplane.api.rollback import ALL, QUEUES, RESTART
 from controlplane.auth import requires
 from controlplane.context import services
 from controlplane.problems import status_of
 from controlplane.ui.blueprint import ENVIRONMENT, blueprint
 from controlplane.ui.pages import page
 from controlplane.ui.runs import steps
-from foundation.errors import SignalboxError
+from foundation.errors import DocumentError, SignalboxError
 from messenger.formats import YAML_FLAG
 from rollout.receipt import to_bytes
-
-EVERY_MESSAGING_FLAG = "all"
 
 
 @blueprint.get(f"{ENVIRONMENT}/rollback")
@@ -34,14 +33,14 @@ def pull() -> AnyResponse:
     form = request.form
     if form.get("confirm") != g.environment or not form.get("reason", "").strip():
         return _lever_page(400, f"Not pulled: a reason, and the word {g.environment} typed out, are needed.")
-    asked = lever.Pull(
-        actor=auth.current().name,
-        reason=form["reason"],
-        every_messaging_flag=form.get("target") == EVERY_MESSAGING_FLAG,
-        restart=form.get("restart"),
-        queues=form.get("queues"),
-    )
     try:
+        asked = lever.Pull(
+            actor=auth.current().name,
+            reason=form["reason"],
+            every_messaging_flag=form.get("target") == ALL,
+            restart=_chosen("restart", RESTART),
+            queues=_chosen("queues", QUEUES),
+        )
         found = reading.running_rollback(g.connection) or lever.pull(services().settings, g.environment, asked)
     except SignalboxError as error:
         return _lever_page(status_of(error), f"Not pulled: {error}")
@@ -64,6 +63,13 @@ def receipt(rollback_id: str) -> Response:
     if document is None:
         abort(404, "There is no receipt before the rollback has ended.")
     return Response(to_bytes(document), mimetype="application/json")
+
+
+def _chosen(name: str, words: tuple[str, ...]) -> str:
+    word = request.form.get(name, words[0])
+    if word not in words:
+        raise DocumentError(name, "is not a choice of this page", value=word, expected=f"one of {', '.join(words)}")
+    return word
 
 
 def _lever_page(status: int = 200, refusal: str = "") -> Response:

@@ -186,6 +186,12 @@ def test_the_lever_is_not_pulled_without_the_environments_name(operator):
     assert "Not pulled" in text_of(response)
 
 
+def test_messages_are_dropped_for_good_from_a_terminal_only(operator):
+    response = operator.press("rollback", "", reason="why", confirm="demo", queues="purge")
+    assert response.status_code == 400
+    assert "Not pulled: queues" in text_of(response)
+
+
 def test_a_search_narrows_the_list(operator):
     assert KEY in text_of(operator.get("flags?q=yaml+USE"))
     assert "No flag matches" in text_of(operator.get("flags?q=nothing"))
