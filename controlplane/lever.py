@@ -62,11 +62,11 @@ def pull(settings: Settings, environment: str, asked: Pull) -> str:
 
 def arguments(environment: str, asked: Pull) -> list[str]:
     """The command line of a rollback."""
-    line = [sys.executable, "-m", "controlplane.cli", "rollback", "--yes", "--json", "--env", environment]
-    line += ["--actor", asked.actor, "--reason", asked.reason]
-    line += ["--all"] if asked.every_messaging_flag else [word for key in asked.flags for word in ("--flag", key)]
-    line += ["--restart", asked.restart] if asked.restart else []
-    line += ["--queues", asked.queues] if asked.queues else []
+    line = [sys.executable, "-m", "controlplane.cli", "rollback", "--yes", "--json", f"--env={environment}"]
+    line += [f"--actor={asked.actor}", f"--reason={asked.reason}"]
+    line += ["--all"] if asked.every_messaging_flag else [f"--flag={key}" for key in asked.flags]
+    line += [f"--restart={asked.restart}"] if asked.restart else []
+    line += [f"--queues={asked.queues}"] if asked.queues else []
     return line
 
 
@@ -88,7 +88,7 @@ def _first_word(process: subprocess.Popen[bytes], log: Path) -> str:
         if found:
             return found
         if ended is not None:
-            raise _refusal(ended, log.with_suffix(".err").read_text("utf-8", "replace"))
+            raise _refusal(ended, log.with_suffix(".err"))
         time.sleep(_POLL)
     raise StartFailed(f"the rollback (process {process.pid}) says nothing; see {log}")
 
@@ -104,11 +104,11 @@ def _receipt_of(lines: Sequence[bytes]) -> str:
     return ""
 
 
-def _refusal(code: int, complaint: str) -> Exception:
-    said = complaint.strip() or f"the rollback ended with exit code {code}"
+def _refusal(code: int, complaints: Path) -> Exception:
+    said = complaints.read_text("utf-8", "replace").strip()
     match code:
         case 2:
             return RequestInvalid(said)
         case 3:
             return StoreUnreachable(said)
-    return StartFailed(said)
+    return StartFailed(f"the rollback ended with exit code {code}; see {complaints}")

@@ -109,6 +109,7 @@ class Settings:
             url=settings.url or _text(ready, "url"),
             stream_url=settings.stream_url or _text(ready, "stream_url"),
             token=settings.token or _text(ready, "admin_token"),
+            data_dir=settings.data_dir if "SIGNALBOX_DATA_DIR" in read else Path(_text(ready, "data_dir")),
         )
 
 

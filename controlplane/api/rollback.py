@@ -19,7 +19,8 @@ from foundation.errors import DocumentError
 ROLLBACK = f"{ENVIRONMENT}/rollback"
 ALL = "all"
 RESTART = ("unacknowledged", "all", "none")
-QUEUES = ("transcode", "drain", "quarantine", "purge")
+QUEUES = ("transcode", "drain", "quarantine")
+"""What may become of YAML that waits. Dropping it for good asks for a confirmation of its own, at a terminal."""
 
 
 @blueprint.post(ROLLBACK)
@@ -39,7 +40,7 @@ def start_rollback(environment: str) -> Response:
     asked = lever.Pull(
         actor=mark.actor,
         reason=mark.reason,
-        flags=() if named == ALL else tuple(fields.list_of(named, "flags", limit=100)),
+        flags=() if named == ALL else _keys(named),
         every_messaging_flag=named == ALL,
         restart=_one_of(content.get("restart"), "restart", RESTART),
         queues=_one_of(content.get("queues"), "queues", QUEUES),
@@ -67,6 +68,11 @@ def get_rollback(environment: str, rollback_id: str) -> Response:
 
 def _path(environment: str) -> str:
     return f"/api/v1/environments/{environment}"
+
+
+def _keys(named: object) -> tuple[str, ...]:
+    listed = enumerate(fields.list_of(named, "flags", limit=100))
+    return tuple(fields.text(key, f"flags[{index}]", limit=100, least=1) for index, key in listed)
 
 
 def _one_of(value: object, name: str, words: tuple[str, ...]) -> str | None:

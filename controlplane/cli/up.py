@@ -108,6 +108,7 @@ def _announce(settings: Settings, credentials: Credentials, ready_files: Sequenc
         **asdict(credentials),
         "redis_url": settings.redis_url,
         "queue_url": settings.queue_url,
+        "data_dir": str(settings.data_dir),
         "pid": os.getpid(),
     }
     for path in ready_files:

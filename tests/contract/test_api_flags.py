@@ -3,11 +3,9 @@
 import pytest
 
 from flags import service
-from flags.documents import parse_flag
 from flags.edits import kill
 from flags.instances import Instance
 from flags.model import Hold, Revision
-from foundation.clock import SYSTEM
 from foundation.errors import StoreRefused, StoreUnreachable
 from tests.apiclient import Api, services_in_memory, services_over
 
@@ -254,9 +252,3 @@ def test_a_fault_of_ours_tells_strangers_nothing(caplog):
     assert (answer.status_code, answer.json["code"]) == (500, "INTERNAL_SERVER_ERROR")
     assert "NoneType" not in answer.text
     assert "fault in GET" in caplog.text
-
-
-def test_the_document_of_a_read_flag_can_be_applied_again(api, flag):
-    document = {name: flag[name] for name in ("description", "enabled", "variants", "offVariant", "rollout", "tags")}
-    assert parse_flag("copy", document).enabled is True
-    assert SYSTEM.now() > 0
