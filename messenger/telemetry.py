@@ -1,7 +1,7 @@
 """What a messenger counts: messages, bytes, errors and latencies by source, target and format, as deltas that add up.
 
-Pure: whoever observes a latency measures it, and whoever drains the deltas sends them. Nothing is sampled: the deltas of
-any number of instances and seconds merge into the truth.
+Pure: whoever observes a latency measures it, and whoever drains the deltas sends them. Nothing is sampled: the deltas
+of any number of instances and seconds merge into the truth.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
-from messenger.formats import BATCH
+from messenger.formats import ALL_WORDS, BATCH
 from messenger.frame import Frame
 
 QUANTILES: Mapping[str, float] = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -84,7 +84,8 @@ class Histogram:
 class Traffic(NamedTuple):
     """What is counted apart: from where, to where, and how it was written.
 
-    `source` is "" for a frame that could not be read.
+    `source` is "" for a frame that could not be read. `content_type` and `encoding` are "other" where they are words
+    that this build does not know, because a stranger could make up any number of them.
     """
 
     source: str
@@ -97,7 +98,10 @@ class Traffic(NamedTuple):
     @classmethod
     def of(cls, source: str, target: str, frame: Frame) -> Self:
         """Say it for a frame."""
-        return cls(source, target, frame.content_type, frame.content_encoding, BATCH if frame.count > 1 else "")
+        content_type, encoding = (
+            word if word in ALL_WORDS else "other" for word in (frame.content_type, frame.content_encoding)
+        )
+        return cls(source, target, content_type, encoding, BATCH if frame.count > 1 else "")
 
 
 @dataclass(slots=True)

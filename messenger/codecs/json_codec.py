@@ -34,7 +34,7 @@ def write(document: Any) -> bytes:
 def read(body: bytes) -> Any:
     """Read JSON; raises DecodeFailed on anything else, on NaN and infinity, and on too many levels."""
     try:
-        document = loads_exactly(body) if may_hold_long_number(body) else orjson.loads(body)
+        document = _loads_checked(body) if may_hold_long_number(body) else orjson.loads(body)
         # Short of this many brackets there is no need to look; most single messages are.
         if body.count(b"{") + body.count(b"[") >= MAX_DEPTH:
             count(document)
@@ -44,6 +44,15 @@ def read(body: bytes) -> Any:
         raise DecodeFailed(str(TooDeep())) from error
     except ValueError as error:
         raise DecodeFailed(f"the body is not JSON: {error}") from error
+    return document
+
+
+def _loads_checked(body: bytes) -> Any:
+    document = loads_exactly(body)
+    try:
+        refuse_unless_carried(document)  # the standard library lets half a surrogate pair pass
+    except EncodeFailed as error:
+        raise DecodeFailed(str(error)) from error
     return document
 
 
