@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,26 @@ from foundation.clock import SYSTEM, Clock
 from foundation.health import Check
 from foundation.signing import SigningKey
 from messenger.queue import QueueServer
-from rollout.clearing import Clearing
 from rollout.journal import Journal
 from rollout.receipt import Receipt
 from rollout.restart import Restarter
+
+
+class Clearing(Protocol):
+    """Clears a domain's queue of YAML. What can't be decoded is set aside, never dropped.
+
+    Each method answers with frames by what became of them, over all runs under the same operation, so that a run that
+    was killed loses no count. Raises StoreUnreachable or StoreRefused as the queue port does.
+    """
+
+    def transcode(self, domain: str, operation: str) -> Mapping[str, int]:
+        """Rewrite YAML frames as JSON in place: order, pending state and count of deliveries stay."""
+
+    def quarantine(self, domain: str, operation: str) -> Mapping[str, int]:
+        """Set YAML frames aside, to be replayed later."""
+
+    def purge(self, domain: str, operation: str) -> Mapping[str, int]:
+        """Drop YAML frames for good."""
 
 
 class TrafficCounts(Protocol):

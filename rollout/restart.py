@@ -34,7 +34,9 @@ class Target:
 class Restarter(Protocol):
     """A hand that can restart workers."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the receipt calls it."""
 
     def able(self, target: Target) -> bool:
         """Tell whether it can restart this one."""

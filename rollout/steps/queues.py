@@ -6,12 +6,12 @@ Only the format of messages is cleared out: what is compressed or batched every 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 from messenger.formats import YAML
 from messenger.queue import QueueState
-from rollout.clearing import Clearing
+from rollout.ports import Clearing
 from rollout.record import Note, QueueCounts, QueueEntry
 from rollout.run import Run, named
 
@@ -67,14 +67,14 @@ def _clear(run: Run, domain: str) -> Iterator[Note]:
     rounds = ROUNDS
     while rounds and entry["after"]["yaml"]:
         rounds -= 1
-        cleared = _method(run)(domain)
-        entry["cleared"] = dict(Counter(entry["cleared"]) + cleared)
+        cleared = _method(run)(domain, run.record["receipt"])
+        entry["cleared"] = {what: count for what, count in sorted(cleared.items()) if count}
         left = look(run, domain)
-        said = ", ".join(f"{count} {what}" for what, count in sorted(cleared.items())) or "nothing cleared"
+        said = ", ".join(f"{count} {what}" for what, count in entry["cleared"].items()) or "nothing cleared"
         yield Note("progress", f"{domain}: {said}, {left['yaml']} YAML left", {"domain": domain, **entry["cleared"]})
 
 
-def _method(run: Run) -> Callable[[str], Counter[str]]:
+def _method(run: Run) -> Callable[[str, str], Mapping[str, int]]:
     clearing: Clearing = run.ports.clearing
     if run.request.queues == "transcode":
         return clearing.transcode

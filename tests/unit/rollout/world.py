@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -55,24 +55,24 @@ class MemoryClearing:
     """Clears a queue in memory by hand, frame for frame."""
 
     def __init__(self, server):
-        self.server = server
+        self.server, self.done = server, defaultdict(Counter)
 
-    def transcode(self, domain):
-        return self._each(domain, self._transcoded)
+    def transcode(self, domain, operation):
+        return self._each(domain, operation, self._transcoded)
 
-    def quarantine(self, domain):
-        return self._each(domain, self._quarantined)
+    def quarantine(self, domain, operation):
+        return self._each(domain, operation, self._quarantined)
 
-    def purge(self, domain):
-        return self._each(domain, self._purged)
+    def purge(self, domain, operation):
+        return self._each(domain, operation, self._purged)
 
-    def _each(self, domain, change):
-        done = Counter()
+    def _each(self, domain, operation, change):
+        done = self.done[domain, operation]
         for stream in self.server._contents[domain].streams.values():
             for entry, (_, frame) in list(stream.frames.items()):
                 if frame.content_type == YAML:
                     done[change(domain, stream, entry)] += 1
-        return done
+        return dict(done)
 
     def _transcoded(self, domain, stream, entry):
         at, frame = stream.frames[entry]
@@ -144,6 +144,7 @@ class World:
         self.queues = MemoryQueueServer(ENVIRONMENT, self.clock)
         self.journal = MemoryJournal(ENVIRONMENT, self.clock)
         self.archive, self.traffic = MemoryArchive(), Traffic()
+        self.clearing = MemoryClearing(self.queues)
         self.workers, self.births = [], itertools.count()
         self.handled = []
         self.consuming = False
@@ -230,7 +231,7 @@ class World:
             registry=self.registry,
             journal=self.journal,
             queues=self.queues,
-            clearing=MemoryClearing(self.queues),
+            clearing=self.clearing,
             traffic=self.traffic,
             restarters=(SupervisorRestarter(self.registry),),
             checks=(),
