@@ -1,11 +1,10 @@
-"""Coming in and going out, the theme, the address without a page, and what people see when a page can't be shown."""
+"""Coming in and going out, the theme, and the address without a page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app, g, redirect, request, url_for
-from werkzeug.exceptions import HTTPException
+from flask import Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from controlplane import auth
@@ -13,10 +12,8 @@ from controlplane.accounts import Role
 from controlplane.auth import public, requires
 from controlplane.context import connection, services
 from controlplane.errors import NotAuthenticated, TooManyAttempts
-from controlplane.problems import status_of
 from controlplane.ui.blueprint import blueprint
 from controlplane.ui.pages import THEME_COOKIE, THEMES, bare_page
-from foundation.errors import SignalboxError
 
 YEAR = 365 * 24 * 3600
 
@@ -81,30 +78,6 @@ def set_theme() -> AnyResponse:
     response = _plain_redirect(_local(request.form.get("next", "")))
     response.set_cookie(THEME_COOKIE, theme if theme in THEMES else THEMES[0], max_age=YEAR, samesite="Lax")
     return response
-
-
-@blueprint.errorhandler(NotAuthenticated)
-def _ask_to_sign_in(_error: NotAuthenticated) -> AnyResponse:
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else ""
-    return redirect(url_for("ui.sign_in", next=wanted if wanted != "/" else None))
-
-
-@blueprint.errorhandler(SignalboxError)
-def _show_error(error: SignalboxError) -> Response:
-    return bare_page("problem.html", status=status_of(error), title="This page can't be shown", detail=str(error))
-
-
-@blueprint.errorhandler(HTTPException)
-def _show_http(error: HTTPException) -> Response:
-    return bare_page("problem.html", status=error.code or 500, title=error.name, detail=error.description or "")
-
-
-@blueprint.errorhandler(Exception)
-def _show_fault(error: Exception) -> Response:
-    current_app.logger.error("fault in %s %s", request.method, request.path, exc_info=error)
-    return bare_page(
-        "problem.html", status=500, title="Something went wrong", detail="A fault on our side; the server's log has it."
-    )
 
 
 def _plain_redirect(target: str) -> Response:

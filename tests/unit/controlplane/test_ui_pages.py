@@ -180,6 +180,28 @@ def test_flags_can_be_switched_while_the_queue_server_is_gone(api, operator, fla
     assert flag().enabled
 
 
+def test_when_the_flags_server_is_gone_the_page_says_so(api, operator, monkeypatch):
+    def gone():
+        raise StoreUnreachable("no answer from the flags server")
+
+    monkeypatch.setattr(api.connection.store, "snapshot", gone)
+    response = operator.get("flags")
+    assert response.status_code == 503
+    assert "no answer from the flags server" in text_of(response)
+
+
+def test_a_fault_of_ours_is_logged_and_shown_without_its_secrets(api, operator, monkeypatch, caplog):
+    def broken():
+        raise RuntimeError("the secret is 42")
+
+    monkeypatch.setattr(api.connection.store, "snapshot", broken)
+    api.app.testing = False
+    response = operator.get("flags")
+    assert response.status_code == 500
+    assert "42" not in text_of(response)
+    assert "the secret is 42" in caplog.text
+
+
 def test_the_lever_is_not_pulled_without_the_environments_name(operator):
     response = operator.press("rollback", "", reason="why", confirm="prod")
     assert response.status_code == 400
