@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import dropwhile
 
 from controlplane.broadcast import Channel, Subscriber, encode
 from controlplane.shapes import change_shape, snapshot_shape
@@ -37,6 +38,7 @@ class ChangeFeed:
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
         self._recent: deque[tuple[Revision, bytes]] = deque(maxlen=REPLAY)
+        """The last changes, each with the revision that it follows on."""
 
     @property
     def cursor(self) -> Revision:
@@ -69,7 +71,7 @@ class ChangeFeed:
                 versions={**before.versions, **versions},
             )
             event = encode("change", change_shape(change), str(change.revision))
-            self._recent.append((change.revision, event))
+            self._recent.append((before.revision, event))
             self.channel.publish(event)
         self._changed(change.revision)
         return True
@@ -96,10 +98,8 @@ class ChangeFeed:
         last = _revision(last_event_id)
         if last == self._snapshot.revision != ZERO:
             return [self.beat()]
-        remembered = [revision for revision, _ in self._recent]
-        if last in remembered:
-            return [event for _, event in list(self._recent)[remembered.index(last) + 1 :]]
-        return [self._whole()]
+        missed = list(dropwhile(lambda recent: recent[0] != last, self._recent))
+        return [event for _, event in missed] or [self._whole()]
 
     def _whole(self) -> bytes:
         return encode("snapshot", snapshot_shape(self._snapshot), str(self._snapshot.revision))

@@ -77,6 +77,8 @@ class Happenings:
             if not self._silent:
                 log.warning("nothing to tell about %s: %s", self._connection.environment, error)
             self._silent = True
+        except Exception:  # a fault in one look must not end the looking
+            log.exception("fault while looking at %s", self._connection.environment)
 
     def _tell_convergence(self) -> None:
         if not self._pursuing():

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -228,8 +227,8 @@ def _plan(snapshot: Snapshot, wanted: Mapping[str, Flag]) -> dict[str, str]:
 
 def _read(file: BinaryIO) -> Any:
     data = file.read(MAX_FILE + 1)
-    reader = read_json if Path(file.name).suffix == ".json" else read_yaml
-    return reader(data)
+    is_json = str(getattr(file, "name", "")).endswith(".json")
+    return read_json(data) if is_json else read_yaml(data)
 
 
 def _state(flag: Json) -> str:
