@@ -11,15 +11,13 @@ function has(acknowledged, revision) {
   return mine.epoch === wanted.epoch && mine.rev >= wanted.rev;
 }
 
-/** Divide instances into those that have the revision in force and those that have not. */
-export function divide(instances, revision, flag) {
-  const acknowledged = [];
-  const missing = [];
-  for (const instance of instances) {
-    const proven = has(instance.acknowledged, revision) && !(instance.overrides ?? []).includes(flag);
-    (proven ? acknowledged : missing).push(instance);
-  }
-  return { acknowledged, missing };
+/** Name the slots that have not the revision, and those where an override file decides the flag instead. */
+export function unproven(instances, revision, flag) {
+  const slots = (list) => list.map((each) => each.slot);
+  return {
+    missing: slots(instances.filter((each) => !has(each.acknowledged, revision))),
+    overriding: slots(instances.filter((each) => each.overrides.includes(flag))),
+  };
 }
 
 /** "workers" where all of them are, else "instances". */

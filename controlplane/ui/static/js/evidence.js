@@ -2,7 +2,7 @@
 
 import { all, lamp, one, write } from "./page.js";
 import { listen } from "./live.js";
-import { divide, noun } from "./convergence.js";
+import { noun, unproven } from "./convergence.js";
 import { refresh } from "./regions.js";
 import { count, names, plural, share } from "./words.js";
 
@@ -16,7 +16,7 @@ listen("traffic", ({ instances }) => {
   for (const row of rows) {
     const here = instances.filter((each) => each.domain === row.dataset.track);
     showSeen(row, here, measure);
-    showProof(row, here, divide(here, version, key));
+    showProof(row, here, unproven(here, version, key));
   }
 });
 
@@ -31,13 +31,12 @@ function showSeen(row, here, measure) {
   figure.classList.toggle("quiet", seen === null);
 }
 
-function showProof(row, here, { acknowledged, missing }) {
+function showProof(row, here, { missing, overriding }) {
   const light = one("[data-proof] .lamp", row);
   if (here.length) row.dataset.worked = "yes";
-  if (here.length) {
-    const words = `${acknowledged.length} of ${plural(here.length, noun(here))}`;
-    const waiting = missing.length ? `waiting for ${names(missing.map((each) => each.slot), 8)}` : "";
-    lamp(light, missing.length ? "caution" : "clear", words, waiting);
-  } else if (row.dataset.worked) lamp(light, "danger", "all lost", "the last lease ran out");
+  const without = [...new Set([...missing, ...overriding])];
+  write(one("[data-missing]", row), names(without, 2));
+  if (here.length) lamp(light, without.length ? "caution" : "clear", `${here.length - without.length} of ${plural(here.length, noun(here))}`);
+  else if (row.dataset.worked) lamp(light, "danger", "all lost", "the last lease ran out");
   else lamp(light, "waiting", "no worker");
 }

@@ -2,7 +2,7 @@
 
 import { make } from "./page.js";
 import { listen } from "./live.js";
-import { divide, noun } from "./convergence.js";
+import { noun, unproven } from "./convergence.js";
 import { names, plural, short } from "./words.js";
 
 const following = new Map();
@@ -29,42 +29,45 @@ function show(place, tone, content, actions) {
 }
 
 /** Say that a revision was saved, and go on saying how many have it until all do. */
-export function follow(place, { revision, words = "Saved", flag, convergence, undo }) {
+export function follow(place, { revision, words, flag, convergence, undo }) {
   if (!place) return;
-  const change = { revision, words, flag, undo, began: performance.now() };
+  const change = { revision, words, flag, undo };
   following.set(place, change);
-  tell(place, change, convergence?.live ?? 0, convergence?.acknowledged ?? 0, convergence?.missing ?? [], "worker");
+  tell(place, change, { live: convergence.live, missing: convergence.missing, overriding: [], kind: "worker" });
 }
 
-function tell(place, change, live, having, missing, kind) {
-  const actions = change.undo ? [["Undo", change.undo]] : [];
+function tell(place, change, { live, missing, overriding, kind }) {
+  const signature = JSON.stringify([live, missing, overriding]);
+  if (signature === change.signature) return;
+  change.signature = signature;
+  const without = new Set([...missing, ...overriding]).size;
   const saved = make("span", {}, `${change.words} as revision `, make("b", { class: "mono", title: change.revision }, short(change.revision)));
-  if (!live) return show(place, "clear", [saved, make("span", {}, "no live worker to tell")], actions);
-  if (having >= live) {
-    change.seconds ??= (performance.now() - change.began) / 1000;
-    return show(place, "clear", [saved, make("span", { class: "lamp clear" }, live === 1 ? `the one ${kind} has it` : `all ${plural(live, kind)} have it`)], actions);
+  const said = [saved];
+  if (!live) said.push(make("span", {}, "no live worker to tell"));
+  else if (!without) said.push(make("span", { class: "lamp clear" }, live === 1 ? `the one ${kind} has it` : `all ${plural(live, kind)} have it`));
+  else {
+    said.push(make("progress", { max: live, value: live - without, "aria-hidden": "true" }));
+    said.push(make("span", { class: "lamp caution" }, `${live - without} of ${plural(live, kind)} have it`));
+    if (missing.length) said.push(make("span", {}, `waiting for ${names(missing)}`));
+    if (overriding.length) said.push(make("span", {}, `an override file decides at ${names(overriding)}`));
   }
-  const progress = make("progress", { max: live, value: having, "aria-hidden": "true" });
-  const far = make("span", { class: "lamp caution" }, `${having} of ${plural(live, kind)} have it`);
-  return show(place, "caution", [saved, progress, far, make("span", {}, `waiting for ${names(missing)}`)], actions);
+  show(place, without ? "caution" : "clear", said, change.undo ? [["Undo", change.undo]] : []);
 }
+
+let known = [];
 
 listen("traffic", ({ instances }) => {
+  known = instances;
   for (const [place, change] of following) {
-    if (!place.isConnected) {
-      following.delete(place);
-      continue;
-    }
-    const { acknowledged, missing } = divide(instances, change.revision, change.flag);
-    const signature = `${instances.length}/${missing.map((each) => each.slot)}`;
-    if (signature === change.signature) continue;
-    change.signature = signature;
-    tell(place, change, instances.length, acknowledged.length, missing.map((each) => each.slot), noun(instances));
+    if (!place.isConnected) following.delete(place);
+    else tell(place, change, { live: instances.length, kind: noun(instances), ...unproven(instances, change.revision, change.flag) });
   }
 });
 
-listen("convergence", (detail) => {
+// Comes ten times a second while a revision is on its way, and knows nothing of flags and their overrides.
+listen("convergence", ({ revision, live, missing }) => {
   for (const [place, change] of following) {
-    if (detail.revision === change.revision) tell(place, change, detail.live, detail.acknowledged, detail.missing ?? [], "worker");
+    const { overriding } = unproven(known, revision, change.flag);
+    if (revision === change.revision) tell(place, change, { live, missing, overriding, kind: noun(known) });
   }
 });

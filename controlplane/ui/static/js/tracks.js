@@ -16,11 +16,13 @@ const number = (row) => one("input[type=number]", row);
 const range = (row) => one("input[type=range]", row);
 const everywhere = () => one("[data-track-default]");
 
-/** The truth as the server last told it: "" where the domain follows the default. */
-const told = (row) => (row.matches("[data-track-default]") ? form().dataset.default : row.dataset.own);
+/** The percentages as the server last told them, and one row's part: "" where the domain follows the default. */
+const truth = () => JSON.parse(form().dataset.percentages);
+const part = (percentages, row) => String((row.dataset.track ? percentages.domains[row.dataset.track] : percentages.default) ?? "");
+const told = (row) => part(truth(), row);
 const same = (a, b) => (a === "" || b === "" ? a === b : Number(a) === Number(b));
 const edited = (row) => !same(number(row).value, told(row));
-const effective = (value) => (value === "" ? form().dataset.default : value);
+const effective = (value) => (value === "" ? truth().default : value);
 const nameOf = (row) => row.dataset.track ?? "default";
 const worded = (value) => (value === "" ? "default" : percent(value));
 
@@ -60,8 +62,7 @@ function prepare() {
 
 function adopt(flag) {
   form().dataset.version = flag.version;
-  form().dataset.default = flag.percentages.default;
-  for (const row of rows()) row.dataset.own = flag.percentages.domains[row.dataset.track] ?? "";
+  form().dataset.percentages = JSON.stringify(flag.percentages);
 }
 
 /** Put every control back to what the server holds. */
@@ -70,16 +71,22 @@ function reset() {
   showAll();
 }
 
-const asked = () => ({
-  default: Number(number(everywhere()).value),
-  domains: Object.fromEntries(rows().filter((row) => number(row).value !== "").map((row) => [row.dataset.track, Number(number(row).value)])),
-});
+/** What the controls say; a domain that somebody else has just listed, and that has no row here yet, keeps its figure. */
+function asked() {
+  const { domains } = truth();
+  for (const row of rows()) {
+    const { value } = number(row);
+    if (value === "") delete domains[row.dataset.track];
+    else domains[row.dataset.track] = Number(value);
+  }
+  return { default: Number(number(everywhere()).value), domains };
+}
 
 const path = () => `/flags/${encodeURIComponent(form().dataset.key)}`;
 
 async function put(percentages, reason, words) {
   const { key, version } = form().dataset;
-  const former = { default: Number(form().dataset.default), domains: Object.fromEntries(rows().filter((row) => row.dataset.own !== "").map((row) => [row.dataset.track, Number(row.dataset.own)])) };
+  const former = truth();
   const answer = await change("PUT", `${path()}/percentages`, { ...percentages, reason }, version);
   adopt(answer.flag);
   reset();
@@ -162,7 +169,7 @@ listen("flags", async () => {
     return; // the save will be refused and say why
   }
   if (flag.version === form().dataset.version) return;
-  const theirs = (row) => String(row.dataset.track ? flag.percentages.domains[row.dataset.track] ?? "" : flag.percentages.default);
+  const theirs = (row) => part(flag.percentages, row);
   const touched = [...rows(), everywhere()].filter((row) => edited(row) && !same(theirs(row), told(row)));
   if (touched.length) {
     const changes = touched.map((row) => `${nameOf(row)} to ${worded(theirs(row))}`);
