@@ -6,7 +6,7 @@ The look is made at the server, some frames at a time: bodies go nowhere, and no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,15 +24,11 @@ _LOOK = 200
 
 @dataclass(slots=True)
 class Scan:
-    """Frames by content type, frames by the other words they need, and messages: counted one by one."""
+    """Frames by content type, messages, and the frames that need some words: counted one by one."""
 
     types: Counter[str] = field(default_factory=Counter)
-    others: Counter[str] = field(default_factory=Counter)
     messages: int = 0
-
-    def count(self, words: Iterable[str]) -> int:
-        """Count what needs any of these words; what needs two of them counts twice."""
-        return sum(self.types[word] + self.others[word] for word in words)
+    matching: int = 0
 
 
 def take_state(client: redis.Redis, stem: str, domain: str, *, scan: bool) -> QueueState | None:
@@ -45,15 +41,13 @@ def take_state(client: redis.Redis, stem: str, domain: str, *, scan: bool) -> Qu
         return _state(domain, reply, _scan(client, stem, lasts) if scan else None)
 
 
-def scan_frames(client: redis.Redis, stem: str, domain: str) -> Scan:
-    """Look at every frame of a queue that is there now."""
+def count_frames(client: redis.Redis, stem: str, domain: str, words: frozenset[str]) -> int:
+    """Look at every frame of a queue that is there now, and count those that need any of these words."""
     with translated(f"look through queue {domain}"):
         reply = scripts.STATE(client, [stem])
-        return (
-            Scan()
-            if reply == b"unopened"
-            else _scan(client, stem, {row[0].decode(): row[4].decode() for row in reply[1]})
-        )
+        if reply == b"unopened":
+            return 0
+        return _scan(client, stem, {row[0].decode(): row[4].decode() for row in reply[1]}, words).matching
 
 
 def never_opened(domain: str, barred: frozenset[str]) -> QueueState:
@@ -63,17 +57,17 @@ def never_opened(domain: str, barred: frozenset[str]) -> QueueState:
     return QueueState(domain, nothing, nothing, {}, 0, 0, 0, 0, 0, 0, admits, barred)
 
 
-def _scan(client: redis.Redis, stem: str, lasts: dict[str, str]) -> Scan:
+def _scan(client: redis.Redis, stem: str, lasts: dict[str, str], words: frozenset[str] = frozenset()) -> Scan:
     found = Scan()
     for priority, last in lasts.items():
         reached = "0-0"
-        while reached and reached != last and last:
-            reply = scripts.SCAN(client, [stem], [priority, reached, last, _LOOK])
+        while reached and last and reached != last:
+            reply = scripts.SCAN(client, [stem], [priority, reached, last, _LOOK, *words])
             reached = reply[0].decode()
             found.messages += reply[1]
-            for counter, flat in ((found.types, reply[2]), (found.others, reply[3])):
-                for word, frames in pairs(flat).items():
-                    counter[word.decode("utf-8", "replace")] += int(frames)
+            found.matching += reply[2]
+            for name, frames in pairs(reply[3]).items():
+                found.types[name.decode("utf-8", "replace")] += int(frames)
     return found
 
 

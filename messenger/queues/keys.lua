@@ -105,17 +105,31 @@ local function count_frame(counts, priority, fields, by)
   counts.add('messages:' .. priority, by * messages_of(fields))
 end
 
-local function admitted(fields)
+-- The words that a queue must admit to take a frame, as Frame.words has them.
+local function words_of(fields)
   local words = {field(fields, 't'), field(fields, 'e')}
   if messages_of(fields) > 1 then
     words[3] = 'batch'
   end
-  for _, word in ipairs(words) do
+  return words
+end
+
+local function admitted(fields)
+  for _, word in ipairs(words_of(fields)) do
     if redis.call('SISMEMBER', key('admits'), word) == 0 then
       return false
     end
   end
   return true
+end
+
+local function needs_any(fields, words)
+  for _, word in ipairs(words_of(fields)) do
+    if words[word] then
+      return true
+    end
+  end
+  return false
 end
 
 local function frames_held()

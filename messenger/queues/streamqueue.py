@@ -158,6 +158,10 @@ class RedisQueue:
         state = census.take_state(self.client, self.stem, self.domain, scan=scan)
         return state or census.never_opened(self.domain, self.site.environment.look().words)
 
+    def count(self, words: frozenset[str]) -> int:
+        """Count the frames, waiting and pending, that need any of these words, by a look at every one."""
+        return census.count_frames(self.client, self.stem, self.domain, words)
+
     def peek(self, limit: int = 10) -> list[Delivery]:
         """Look at the oldest frames without taking them; `deliveries` is 0 for those never handed out."""
         with translated(f"look into queue {self.domain}"):
