@@ -33,16 +33,22 @@ _CHARACTER = (
     r"[\x20\x21\x23-\x5b\x5d-\x7e\x{a0}-\x{2027}\x{202a}-\x{d7ff}\x{e000}-\x{fefe}\x{ff00}-\x{fffd}"
     r"\x{10000}-\x{10ffff}]"
 )
-# Surrogate pairs are what JSON and YAML disagree about, so an escape never names half of one.
-_ESCAPE = r'\\(?:["\\bfnrt]|u(?:[0-9a-ce-f][0-9a-f]{3}|d[0-7][0-9a-f]{2}))'
+# Only what must be escaped is: that leaves out the halves of surrogate pairs, which JSON and YAML disagree about.
+_ESCAPE = r'\\(?:["\\bfnrt]|u(?:00[0189][0-9a-f]|007f|202[89]|feff|fffe|ffff))'
 _QUOTED = f'"(?:{_CHARACTER}|{_ESCAPE})*"'
 # YAML 1.1 wants a point in a float, and takes a leading zero for octal.
 _NUMBER = r"(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?)"
 
+# rapidyaml makes `.inf` and `.nan` of keys that could be floats, even of quoted ones.
+_BENT_KEY = r'(?is).*"[-+]?\.?(?:inf|infinity|nan)":.*'
+
 
 def keeps_to_dialect(body: bytes) -> bool:
-    """Tell whether every line of a body has the dialect's form; whether its indentation makes sense is not seen."""
-    return _bodies().Match(body) is not None
+    """Tell whether every line of a body has the dialect's form, and no key is one that rapidyaml bends.
+
+    Whether the indentation makes sense is not seen.
+    """
+    return bool(_bodies().Match(body) == [0])
 
 
 @cache
@@ -54,9 +60,10 @@ def _bodies() -> Any:
     line = f"(?:  ){levels}(?:(?:- ){levels}{key}(?: {value})?|(?:- ){levels}- {value})\n"
     options = re2.Options()
     options.never_capture = True
-    # A set of one: it answers yes or no without the cost of a match object, half of the whole on a short body.
+    # A set answers without the cost of a match object, which on a short body is half of the whole.
     bodies = re2.Set.FullMatchSet(options)
     bodies.Add(f"(?:{line})+|{value}\n")
+    bodies.Add(_BENT_KEY)
     bodies.Compile()
     return bodies
 

@@ -7,13 +7,20 @@ from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Final
 
+from foundation.documents import DEFAULT
 from messenger.codecs import json_codec
-from messenger.codecs.values import MAX_DEPTH, TooDeep, refuse_unless_carried
-from messenger.codecs.yaml_dialect import TAKEN
+from messenger.codecs.values import MAX_DEPTH, refuse_unless_carried
+from messenger.codecs.yaml_dialect import TAKEN, keeps_to_dialect
 from messenger.errors import EncodeFailed
 
 _DEEPEST: Final = MAX_DEPTH - 2
 """The level of the innermost container that holds something, counted from 0; its values stand one level deeper."""
+
+_READ_BY_ANYONE: Final = min(DEFAULT.max_bytes, 2 * DEFAULT.max_nodes)
+"""No body of so many bytes is too much for the guarded reader: each value takes two at least."""
+
+_LONGEST_KEY = 1000
+"""YAML looks for the colon within 1,024 characters; behind a longer key it stands on a line of its own."""
 
 # What JSON leaves as it is and some reader of YAML refuses, or takes for the end of a line.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -21,11 +28,18 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 def write(document: Any) -> bytes:
     """Write a value as YAML; raises EncodeFailed with the field that can't be carried."""
+    body = _write_carefully(document)
+    if len(body) > _READ_BY_ANYONE and not keeps_to_dialect(body):
+        raise EncodeFailed("keys that only the slow reader takes, in a message that is too large for it")
+    return body
+
+
+def _write_carefully(document: Any) -> bytes:
     try:
         try:
             return _write(document)
         except _Unusual:
-            # JSON decides what a tuple, a subclass or a stranger is worth, so both codecs carry the same.
+            # JSON decides what such a value is worth, so both codecs carry the same and say the same of the rest.
             return _write(json_codec.read(json_codec.write(document)))
     except ValueError as error:  # half a surrogate pair, or an integer of more digits than Python writes
         refuse_unless_carried(document)
@@ -33,7 +47,7 @@ def write(document: Any) -> bytes:
 
 
 class _Unusual(Exception):
-    """A value whose type is not exactly one of JSON's."""
+    """Something that is not written here: a tuple, a stranger, NaN, a key that is no text, a level too many."""
 
 
 class _Names(dict[str, str]):
@@ -46,8 +60,11 @@ class _Names(dict[str, str]):
 
     def __missing__(self, key: Any) -> str:
         if not isinstance(key, str):
-            raise EncodeFailed(f"the key {key!r:.60} is not text")
-        name = f"{self._start}{_text(key)}: "
+            raise _Unusual
+        text = _text(key)
+        if len(text) > _LONGEST_KEY:
+            return f"{self._start}? {text}\n{' ' * (len(self._start) - 1)}: "
+        name = f"{self._start}{text}: "
         if len(self) < 512 and len(key) < 64:  # the keys of a payload may be data, of which there is no end
             self[key] = name
         return name
@@ -75,7 +92,7 @@ def _write(document: Any) -> bytes:
 def _mapping(mapping: dict[str, Any], level: int, parts: list[str], first: _Names) -> None:
     # The hottest loop of this floor, so the commonest kinds of values are written out, and so is `_text`.
     if level > _DEEPEST:
-        raise EncodeFailed(str(TooDeep()))
+        raise _Unusual
     names, others, put = first, _NAMES[level], parts.append
     for key, value in mapping.items():
         name, names = names[key], others
@@ -99,7 +116,7 @@ def _mapping(mapping: dict[str, Any], level: int, parts: list[str], first: _Name
 
 def _sequence(items: list[Any], level: int, parts: list[str]) -> None:
     if level > _DEEPEST:
-        raise EncodeFailed(str(TooDeep()))
+        raise _Unusual
     dash, names, put = _DASHES[level], _FIRST_NAMES[level], parts.append
     for value in items:
         kind = type(value)
@@ -138,7 +155,7 @@ def _float(value: float) -> str:
     if "." in text:
         return text
     if not isfinite(value):
-        raise EncodeFailed(f"{value} is not a JSON number")
+        raise _Unusual
     # YAML 1.1 knows a float by its point, which Python leaves out of 1e+16.
     return text.replace("e", ".0e")
 
