@@ -67,7 +67,6 @@ def arguments(environment: str, asked: Pull) -> list[str]:
     line += ["--all"] if asked.every_messaging_flag else [f"--flag={key}" for key in asked.flags]
     line += [f"--restart={asked.restart}"] if asked.restart else []
     line += [f"--queues={asked.queues}"] if asked.queues else []
-    line += ["--yes-purge"] if asked.queues == "purge" else []
     return line
 
 

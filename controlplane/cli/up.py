@@ -57,6 +57,7 @@ def command(port: int | None, data_dir: Path, ready_file: Path | None, *, no_dem
     keeper = Keeper(SYSTEM, click.echo)
     ready_files = [installation.folder / READY_FILE, *([ready_file] if ready_file else [])]
     try:
+        _check(ready_files)
         _forget(ready_files)
         ports = _ports(port)
         settings = _start(keeper, installation, ports, stop)
@@ -130,9 +131,12 @@ def _signalbox(data_dir: Path) -> str:
     return name if data_dir == DEFAULT_DATA_DIR else f"SIGNALBOX_DATA_DIR={shlex.quote(str(data_dir))} {name}"
 
 
+def _check(ready_files: Sequence[Path]) -> None:
+    for path in ready_files:
+        if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise StartFailed(f"{path} can't be written as a ready file")
+
+
 def _forget(ready_files: Sequence[Path]) -> None:
     for path in ready_files:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StartFailed(f"{path} can't be used as a ready file: {error.strerror or error}") from error
+        path.unlink(missing_ok=True)
