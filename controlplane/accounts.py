@@ -25,9 +25,12 @@ SESSION_TOUCH = 60.0
 """A session's last use is written down at most this often, in seconds."""
 
 ATTEMPT_WINDOW = 900.0
-"""Failed sign-ins are forgotten after this many seconds without another; also the longest wait."""
+"""Failed sign-ins are forgotten after this many seconds without another."""
 ATTEMPTS_OF_PAIR, ATTEMPTS_OF_ADDRESS = 5, 20
 """How many sign-ins may fail before waits begin: for one user from one address, and from one address in all."""
+WAIT_OF_PAIR, WAIT_OF_ADDRESS = 900.0, 5.0
+"""The longest wait of either kind, in seconds. Behind a proxy everybody may come from one address, so its wait is
+short: enough to make trying many users useless, too little to keep the others out."""
 
 SDK = "sdk"
 """The scope of a token that may read flags, and nothing else."""
@@ -168,15 +171,19 @@ class Accounts:
             TooManyAttempts: wait first.
             NotAuthenticated: no such user, or another password; the two are not told apart.
         """
-        brakes = ((f"{name}@{address}", ATTEMPTS_OF_PAIR), (address, ATTEMPTS_OF_ADDRESS))
-        self._refuse_guessing(brakes)
+        brakes = (
+            (hashed(f"{name}@{address}"), ATTEMPTS_OF_PAIR, WAIT_OF_PAIR),
+            (hashed(address), ATTEMPTS_OF_ADDRESS, WAIT_OF_ADDRESS),
+        )
+        for brake in brakes:
+            self._refuse_guessing(*brake)
         user = self._store.user(name)
         matches = check_password_hash(user.password_hash if user else _nobodys_hash(), password)
         if user is None or not matches:
-            for key, _ in brakes:
-                self._store.count_attempt(hashed(key), self._clock.now(), ATTEMPT_WINDOW)
+            for key, _, _ in brakes:
+                self._store.count_attempt(key, self._clock.now(), ATTEMPT_WINDOW)
             raise NotAuthenticated("the user name or the password is wrong")
-        self._store.forgive(hashed(brakes[0][0]))
+        self._store.forgive(brakes[0][0])
         self.sign_out(replaces)
         return self._open_session(user)
 
@@ -206,14 +213,13 @@ class Accounts:
             raise NotAuthenticated("the token is not valid")
         return Principal(f"token:{token.name}", None if scope == SDK else Role.parse(scope))
 
-    def _refuse_guessing(self, brakes: tuple[tuple[str, int], ...]) -> None:
-        for key, allowed in brakes:
-            attempts = self._store.attempts(hashed(key))
-            if attempts.count < allowed:
-                continue
-            wait = min(2.0 ** (attempts.count - allowed), ATTEMPT_WINDOW) - (self._clock.now() - attempts.last)
-            if wait > 0:
-                raise TooManyAttempts(wait)
+    def _refuse_guessing(self, key: str, allowed: int, longest: float) -> None:
+        attempts = self._store.attempts(key)
+        if attempts.count < allowed:
+            return
+        wait = min(2.0 ** min(attempts.count - allowed, 30), longest) - (self._clock.now() - attempts.last)
+        if wait > 0:
+            raise TooManyAttempts(wait)
 
     def _open_session(self, user: User) -> str:
         session_id, now = secrets.token_urlsafe(32), self._clock.now()

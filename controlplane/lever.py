@@ -21,7 +21,7 @@ from controlplane.settings import Settings
 from foundation.errors import StoreUnreachable
 from foundation.ids import new_id
 
-FIRST_WORD = 10.0
+FIRST_WORD = 8.0
 """Seconds within which a rollback has told the id of its receipt."""
 _POLL = 0.05
 

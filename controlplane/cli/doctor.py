@@ -30,7 +30,8 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     Example: signalbox doctor
     """
     settings = Settings.discover()
-    results = run_checks([*_here(), *health.reachability(settings), *health.setup(settings), *_web(settings)])
+    known = Check("addresses", 1.0, partial(_addresses, settings))
+    results = run_checks([*_here(), known, *health.reachability(settings), *health.setup(settings), *_web(settings)])
     if as_json:
         print_json({"checks": [asdict(result) for result in results]})
     else:
@@ -44,6 +45,16 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
 def _here() -> list[Check]:
     return [Check("python", 1.0, _python), Check("packages", 5.0, _packages), Check("embedded server", 15.0, _embedded)]
+
+
+def _addresses(settings: Settings) -> Answer:
+    missing = [name for name in ("redis_url", "queue_url") if not getattr(settings, name)]
+    if missing:
+        variables = " and ".join(f"SIGNALBOX_{name.upper()}" for name in missing)
+        return Answer(
+            "warn", f"no {settings.ready_file} here", f"set {variables}, or start `signalbox up` in this folder"
+        )
+    return Answer("pass", f"environment {settings.environment}")
 
 
 def _python() -> Answer:

@@ -4,7 +4,14 @@ import re
 
 import pytest
 
-from controlplane.accounts import ATTEMPTS_OF_PAIR, SESSION_IDLE, SESSION_LIFE, Role
+from controlplane.accounts import (
+    ATTEMPTS_OF_ADDRESS,
+    ATTEMPTS_OF_PAIR,
+    SESSION_IDLE,
+    SESSION_LIFE,
+    WAIT_OF_ADDRESS,
+    Role,
+)
 from controlplane.auth import PUBLIC, Access, access_of
 from controlplane.streams import create_streams
 from tests.apiclient import PASSWORD, SCOPES, Api, services_in_memory, services_over
@@ -256,6 +263,16 @@ def test_guessing_a_password_is_slowed_down_and_a_right_one_forgives(api):
     clock.advance(1.5)
     assert sign_in(browser).status_code == 303
     assert sign_in(browser, password="wrong").status_code == 401
+
+
+def test_trying_many_users_from_one_address_is_slowed_down_and_keeps_nobody_out_for_long(api):
+    browser, clock = browser_of(api), api.services.clock
+    for number in range(ATTEMPTS_OF_ADDRESS + 10):
+        clock.advance(WAIT_OF_ADDRESS)
+        assert sign_in(browser, f"user{number}", password="wrong").status_code == 401
+    assert sign_in(browser, "another").status_code == 429
+    clock.advance(WAIT_OF_ADDRESS)
+    assert sign_in(browser).status_code == 303
 
 
 def test_an_unknown_user_and_a_wrong_password_look_the_same(api):
