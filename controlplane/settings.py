@@ -34,7 +34,6 @@ class Settings:
         redis_url, queue_url: the flags server and the queue server; "" where unknown.
         url: address of the API and the pages, as a browser sees it; "" where unknown.
         stream_url: address of the streams; "" where they are served at `url`.
-        token: what a command sends to the API.
         overrides: a local file that decides flags for the workers started here; "" where there is none.
         data_dir: where `up` and receipts on disk live.
         ready_file: where `up` says that it is ready.
@@ -45,7 +44,6 @@ class Settings:
     queue_url: str = field(default="", repr=False)
     url: str = ""
     stream_url: str = ""
-    token: str = field(default="", repr=False)
     overrides: str = ""
     data_dir: Path = DEFAULT_DATA_DIR
     ready_file: Path = DEFAULT_DATA_DIR / READY_FILE
@@ -83,7 +81,6 @@ class Settings:
             queue_url=read.get("SIGNALBOX_QUEUE_URL", ""),
             url=_web_address("SIGNALBOX_URL", read.get("SIGNALBOX_URL", "")),
             stream_url=_web_address("SIGNALBOX_STREAM_URL", read.get("SIGNALBOX_STREAM_URL", "")),
-            token=read.get("SIGNALBOX_TOKEN", ""),
             overrides=read.get("SIGNALBOX_OVERRIDES", ""),
             data_dir=data_dir,
             ready_file=Path(read.get("SIGNALBOX_READY_FILE") or data_dir / READY_FILE),
@@ -108,7 +105,6 @@ class Settings:
             queue_url=_text(ready, "queue_url"),
             url=settings.url or _text(ready, "url"),
             stream_url=settings.stream_url or _text(ready, "stream_url"),
-            token=settings.token or _text(ready, "admin_token"),
             data_dir=settings.data_dir if "SIGNALBOX_DATA_DIR" in read else Path(_text(ready, "data_dir")),
         )
 
