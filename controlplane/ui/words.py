@@ -58,9 +58,9 @@ def rate(value: float) -> str:
     return count(value) if value >= 100 else f"{value:.1f}"
 
 
-def milliseconds(value: float | None) -> str:
-    """Say a latency in ms with three figures; a dash where nothing was measured."""
-    if value is None:
+def milliseconds(value: float) -> str:
+    """Say a latency in ms with three figures; a dash for 0, which stands for nothing measured."""
+    if not value:
         return "–"  # noqa: RUF001 - a dash, and meant as one
     if value >= 100:
         return count(value)

@@ -45,7 +45,6 @@ def main():
 
 def pilot(product):
     product.set_percentages(FLAG, collections=50, distributions=25)
-    product.api("POST", f"flags/{FLAG}/enable", {"reason": "pilot"})
 
 
 def instances(page, product):

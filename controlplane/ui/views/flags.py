@@ -66,7 +66,7 @@ def _saved(key: str) -> list[tuple[str, str]]:
 
 def _targeting(found: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
     word = measure(found["key"])
-    return {"tracks": tracks(found, live["instances"]), "measure": word, "measured": bool(word)}
+    return {"tracks": tracks(found, live), "measure": word, "measured": bool(word)}
 
 
 def _history(found: Mapping[str, Any], _live: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from controlplane.auth import requires
 from controlplane.ui.blueprint import ENVIRONMENT, blueprint
 from controlplane.ui.pages import page
 
-NOTHING: Mapping[str, Any] = {"sent": {}, "rate": 0.0, "latency_p50": None, "latency_p95": None, "errors": 0}
+NOTHING: Mapping[str, Any] = {"sent": {}, "rate": 0.0, "latency_p50": 0.0, "latency_p95": 0.0, "errors": 0}
 """The traffic of somebody who has reported none."""
 
 BLANK = {

@@ -46,15 +46,15 @@ class Product:
         return self.api("PUT", f"flags/{key}/percentages", {"default": default, "domains": domains})
 
     def reset(self):
-        """Put the messaging flags to how `up` makes them: released, off, at 0%."""
+        """Put the messaging flags to how `up` makes them: released, enabled, at 0%."""
         for key in MESSAGING:
             flag = self.flag(key)
             if flag["hold"]:
                 self.api("POST", f"flags/{key}/release", {})
-            if flag["enabled"]:
-                self.api("POST", f"flags/{key}/disable", {})
             if flag["percentages"] != {"default": 0, "domains": {}}:
                 self.set_percentages(key)
+            if not flag["enabled"]:
+                self.api("POST", f"flags/{key}/enable", {})
 
 
 @contextlib.contextmanager

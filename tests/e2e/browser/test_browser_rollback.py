@@ -22,7 +22,6 @@ def test_the_lever_asks_for_a_reason_and_the_environments_name(tabs, product):
 
 def test_a_rollback_goes_step_by_step_before_your_eyes_and_ends_in_a_receipt(tabs, product, tmp_path):
     product.set_percentages("useYamlMessaging", 100)
-    product.api("POST", "flags/useYamlMessaging/enable", {})
     tab = tabs.open(product.page("rollback"))
     onlooker = tabs.open(product.page("flags/useYamlMessaging"))
     tab.get_by_label("Reason").fill("a drill")

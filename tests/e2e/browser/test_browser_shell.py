@@ -1,6 +1,5 @@
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 PAGES = (
@@ -15,9 +14,8 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_scrolls_sideways_on_a_phone_or_hides_the_lever(tabs, product, theme):
-    tab = tabs.open(viewport={"width": 360, "height": 740}, color_scheme=theme)
+def test_no_page_scrolls_sideways_on_a_phone_or_hides_the_lever(tabs, product):
+    tab = tabs.open(viewport={"width": 360, "height": 740})
     for path in PAGES:
         tab.goto(product.page(path))
         expect(tab.locator("[data-state=contact]")).to_have_text("live")

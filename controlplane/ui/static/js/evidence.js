@@ -6,24 +6,26 @@ import { noun, unproven } from "./convergence.js";
 import { refresh } from "./regions.js";
 import { count, names, plural, share } from "./words.js";
 
-listen("traffic", ({ instances }) => {
+listen("traffic", ({ instances, domains }) => {
   const table = one("form[data-tracks]");
   if (!table) return;
   const { key, version, measure } = table.dataset;
   const rows = all("[data-track]", table);
   const known = new Set(rows.map((row) => row.dataset.track));
-  if (instances.some((each) => each.domain && !known.has(each.domain))) refresh(); // the server writes the new row
+  if ([...instances, ...domains].some((each) => each.domain && !known.has(each.domain))) refresh(); // the server writes the row
   for (const row of rows) {
     const here = instances.filter((each) => each.domain === row.dataset.track);
-    showSeen(row, here, measure);
+    showSeen(row, domains.find((each) => each.domain === row.dataset.track)?.sent_by_variant ?? {}, measure);
     showProof(row, here, unproven(here, version, key));
   }
 });
 
-function showSeen(row, here, measure) {
-  const sent = here.map((each) => each.traffic?.sent ?? {});
-  const total = sent.flatMap(Object.values).reduce((sum, each) => sum + each, 0);
-  const seen = measure && total ? sent.reduce((sum, each) => sum + (each[measure] ?? 0), 0) / total : null;
+/** A variant is all that the flags chose for a message, such as `application/yaml+gzip+batch`. */
+function showSeen(row, sent, measure) {
+  const sum = (list) => list.reduce((total, [, times]) => total + times, 0);
+  const total = sum(Object.entries(sent));
+  const written = sum(Object.entries(sent).filter(([variant]) => variant.split("+").includes(measure)));
+  const seen = measure && total ? written / total : null;
   one(".seen", row).setAttribute("width", 100 * (seen ?? 0));
   const figure = one("[data-seen]", row);
   if (seen === null) write(figure, measure ? "no traffic" : "–");

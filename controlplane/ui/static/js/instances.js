@@ -5,7 +5,7 @@ import { listen } from "./live.js";
 import { age, count, milliseconds, names, plural, rate, share, short } from "./words.js";
 
 const NAMES = { "application/json": "JSON", "application/yaml": "YAML" };
-const NONE = { sent: {}, rate: 0, latency_p50: null, latency_p95: null, errors: 0 };
+const NONE = { sent: {}, rate: 0, latency_p50: 0, latency_p95: 0, errors: 0 };
 const KEEP_LOST = 600_000;
 
 const table = one("table.instances");
@@ -103,21 +103,13 @@ function showGroup(group, instances, domains, gone) {
   const head = one("tr.domain", group);
   const behind = here.filter((each) => !each.in_sync);
   write(field(head, "size"), plural(here.length, "worker"));
-  fill(head, domains.get(domain) ?? summed(here));
+  fill(head, domains.get(domain) ?? NONE);
   field(head, "proof").replaceChildren();
   if (gone.length) field(head, "proof").append(make("span", { class: "lamp danger" }, `${gone.length} lost`));
   else if (behind.length) field(head, "proof").append(make("span", { class: "lamp caution", title: names(behind.map((each) => each.slot), 8) }, `${here.length - behind.length} of ${here.length}`));
 }
 
-/** A domain's figures from its instances', where the server sends none: counts add up, quantiles do not. */
-function summed(here) {
-  const sent = {};
-  for (const each of here) for (const [type, n] of Object.entries(each.traffic?.sent ?? {})) sent[type] = (sent[type] ?? 0) + n;
-  const total = (name) => here.reduce((sum, each) => sum + (each.traffic?.[name] ?? 0), 0);
-  return { sent, rate: total("rate"), errors: total("errors"), latency_p50: null, latency_p95: null };
-}
-
-listen("traffic", ({ instances, domains = [] }) => {
+listen("traffic", ({ instances, domains }) => {
   const now = Date.now();
   notice(instances, now);
   instances.forEach(showInstance);

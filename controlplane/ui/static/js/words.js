@@ -15,7 +15,7 @@ export const share = (value) => (value === 0 || value === 1 ? `${value * 100} %`
 export const rate = (value) => (value >= 100 ? count(value) : (value ?? 0).toFixed(1));
 
 export function milliseconds(value) {
-  if (value == null) return "–";
+  if (!value) return "–"; // nothing was measured
   if (value >= 100) return count(value);
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
