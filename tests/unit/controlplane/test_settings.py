@@ -13,7 +13,6 @@ READY = {
     "environment": "demo",
     "redis_url": "unix:///f.sock",
     "queue_url": "unix:///q.sock",
-    "admin_token": "sb_admin_a_b",
     "data_dir": "/data",
 }
 
@@ -50,11 +49,7 @@ def test_an_address_that_is_not_of_the_web_is_refused(url):
 
 def test_the_running_up_of_a_folder_is_found(ready):
     settings = Settings.discover(ready)
-    assert (settings.redis_url, settings.queue_url, settings.token) == (
-        "unix:///f.sock",
-        "unix:///q.sock",
-        "sb_admin_a_b",
-    )
+    assert (settings.redis_url, settings.queue_url) == ("unix:///f.sock", "unix:///q.sock")
     assert settings.data_dir == Path("/data")
 
 
@@ -84,7 +79,7 @@ def test_an_unknown_address_says_what_to_set():
 
 
 def test_secrets_do_not_show_in_logs():
-    shown = repr(Settings(redis_url="redis://:secret@host", token="sb_admin_a_secret"))
+    shown = repr(Settings(redis_url="redis://:secret@host", queue_url="redis://:secret@host"))
     assert "secret" not in shown
 
 
