@@ -25,6 +25,7 @@ MAX_ID_LENGTH = 200
 
 _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION = re.compile(r"1(\.\d{1,3})?")
+_LONGEST_TIMESTAMP = len("2025-01-26T15:30:00.123456789+00:00")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -117,6 +118,12 @@ def _second(seconds: int) -> str:
 
 def is_timestamp(text: str) -> bool:
     """Tell whether a text is an RFC 3339 date and time that exists; a leap second does not."""
+    # The length first: what is too long to be one is too long to be kept.
+    return len(text) <= _LONGEST_TIMESTAMP and _is_timestamp(text)
+
+
+@lru_cache(maxsize=1024)
+def _is_timestamp(text: str) -> bool:
     if _RFC3339.fullmatch(text) is None:
         return False
     try:
@@ -196,7 +203,13 @@ def _metadata(metadata: Mapping[str, Any]) -> Metadata:
         _refuse("metadata.priority", f"must be one of {', '.join(PRIORITIES)}")
     if ttl is not None and (type(ttl) is not int or ttl <= 0):
         _refuse("metadata.ttl", "must be a positive number of milliseconds")
-    return Metadata(_domain(metadata, "sourceDomain"), _domain(metadata, "targetDomain"), priority, ttl)
+    return _shared(_domain(metadata, "sourceDomain"), _domain(metadata, "targetDomain"), priority, ttl)
+
+
+@lru_cache(maxsize=1024)
+def _shared(source: str, target: str, priority: str, ttl: int | None) -> Metadata:
+    """Make metadata once for all the messages of one kind and way: they can't be changed."""
+    return Metadata(source, target, priority, ttl)
 
 
 def _domain(metadata: Mapping[str, Any], name: str) -> str:

@@ -17,7 +17,7 @@ from messenger.envelope import VERSION, Envelope, timestamp
 from messenger.formats import FormatPolicy
 from messenger.handlers import PROBE, Handler, Handlers
 from messenger.outbox import Outbox
-from messenger.packing import measure
+from messenger.packing import draft
 from messenger.parcels import Outgoing, Receipt
 from messenger.queue import QueueServer
 from messenger.receiver import Receiver
@@ -221,7 +221,7 @@ class WorkerMessenger:
             "priority": priority,
             "instanceId": self.instance_id,
         }
-        return Outgoing(envelope, self.policy.choose(context), measure(envelope), Receipt(envelope))
+        return Outgoing(envelope, self.policy.choose(context), draft(envelope), Receipt(envelope))
 
     def _check(self, envelope: Envelope) -> None:
         if self.settings.validate:

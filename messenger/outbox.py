@@ -22,7 +22,7 @@ from messenger.backoff import Backoff
 from messenger.batching import Batch, Batcher, Lane
 from messenger.errors import FormatRefused, MessengerClosed, QueueFull
 from messenger.formats import SINGLE
-from messenger.parcels import Outgoing, Parcel, Unsendable, is_fallback, parcels, rewritten
+from messenger.parcels import Outgoing, Parcel, is_fallback, parcels, rewritten
 from messenger.queue import FrameRefusal, Queue, QueueServer
 from messenger.settings import MessengerSettings
 from messenger.telemetry import Telemetry
@@ -93,13 +93,12 @@ class Outbox:
             QueueFull: there was no room for it within the settings' `send_timeout`; it was not taken on.
             MessengerClosed: after `close`.
         """
-        target = self._accept(item, self._settings.send_timeout)
+        alone = item.format.batching == SINGLE
+        target = self._accept(item, self._settings.send_timeout, wake=not alone)
         if target is None:
             raise self._no_room(item)
-        if item.format.batching == SINGLE and target.error is None:
+        if alone:
             self._ship(target)
-        else:
-            self._wake()
 
     def deliver(self, items: Sequence[Outgoing], give_up: Callable[[], bool]) -> bool:
         """Take messages on and get all of them into their queues, waiting as long as that takes.
@@ -160,14 +159,13 @@ class Outbox:
             for target in self._targets.values():
                 target.queue.close()
 
-    def _accept(self, item: Outgoing, patience: float) -> _Target | None:
+    def _accept(self, item: Outgoing, patience: float, *, wake: bool = False) -> _Target | None:
         """Put a message into its lane; None where there was no room within `patience` seconds."""
         metadata = item.envelope.metadata
         with self._lock:
             target = self._target(metadata.target_domain)
             if target.waiting >= self._settings.buffer:
-                self._start()
-                self._work.notify_all()
+                self._wake()
                 self._changed.wait_for(lambda: self._closed or target.waiting < self._settings.buffer, patience)
             if self._closed:
                 raise MessengerClosed("the messenger is closed and sends nothing more")
@@ -176,7 +174,9 @@ class Outbox:
             target.accepted += 1
             item.receipt.accepted(self._changed)
             lane = Lane(metadata.target_domain, metadata.priority, item.format)
-            self._route(self._batcher.add(item, lane, self._clock.monotonic(), item.size))
+            self._route(self._batcher.add(item, lane, self._clock.monotonic(), len(item.draft)))
+            if wake:
+                self._wake()
             return target
 
     def _target(self, domain: str) -> _Target:
@@ -214,24 +214,11 @@ class Outbox:
             self._route(self._batcher.due(now))
             ready = [target.closed.popleft() for _ in range(len(target.closed))]
         for batch in ready:
-            self._put(target, parcels(batch.items, batch.lane.format, self._sender))
+            target.loaded.extend(parcels(batch.items, batch.lane.format, self._sender))
         return bool(target.loaded)
 
-    def _put(self, target: _Target, made: Iterable[Parcel | Unsendable], *, front: bool = False) -> None:
-        good: list[Parcel] = []
-        for parcel in made:
-            if isinstance(parcel, Parcel):
-                good.append(parcel)
-            else:
-                _log.error("a message of type %s can't be sent: %s", parcel.item.envelope.type, parcel.error)
-                self._settle(target, (parcel.item,), parcel.error)
-        if front:
-            target.loaded.extendleft(reversed(good))
-        else:
-            target.loaded.extend(good)
-
     def _landed(self, target: _Target, batch: Sequence[Parcel], refusals: Sequence[FrameRefusal | None]) -> None:
-        again: list[Parcel | Unsendable] = []
+        again: list[Parcel] = []
         broken: FormatRefused | None = None
         for parcel, refusal in zip(batch, refusals, strict=True):
             target.loaded.popleft()
@@ -245,7 +232,7 @@ class Outbox:
                 again.append(parcel)
             else:
                 again.extend(rewritten(parcel, refusal.admits, self._sender))
-        self._put(target, again, front=True)
+        target.loaded.extendleft(reversed(again))
         if broken is not None:
             raise broken
         with self._lock:
@@ -266,8 +253,7 @@ class Outbox:
                 _log.warning("queue %s takes nothing for now: %s", target.queue.domain, error)
             target.error, target.retry_at = error, self._clock.monotonic() + target.backoff.next()
             target.window = max(1, target.window // 2)
-            self._start()
-            self._work.notify_all()
+            self._wake()
 
     def _abandon(self, error: QueueFull) -> None:
         """Fail every receipt that is still open, so that nobody waits for what will not happen."""
@@ -280,14 +266,11 @@ class Outbox:
                 self._settle(target, left, error)
 
     def _wake(self) -> None:
-        with self._lock:
-            self._start()
-            self._work.notify()
-
-    def _start(self) -> None:
+        """Have the outbox's own thread look at what there is; the caller holds the lock."""
         if self._thread is None and not self._stopped:
             self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
             self._thread.start()
+        self._work.notify_all()
 
     def _run(self) -> None:
         while True:

@@ -45,28 +45,38 @@ class BrokenMessage:
         return found if isinstance(found, str) else ""
 
 
-def measure(envelope: Envelope) -> int:
-    """Tell how many bytes a message takes as JSON, and refuse here, at the send, what could not be sent later.
+def draft(envelope: Envelope) -> bytes:
+    """Write a message as JSON, and refuse here, at the send, what could not be sent later.
 
     Raises:
         EncodeFailed: no codec can carry it.
         BodyTooLarge: it takes more than MAX_MESSAGE_BYTES.
     """
     # Two levels deeper than it stands alone, which is how deep it stands in a batch.
-    size = len(codecs.encode(JSON, [[envelope.to_document()]])) - len("[[]]")
-    if size > MAX_MESSAGE_BYTES:
-        raise BodyTooLarge(f"the message takes {size:,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed")
-    return size
+    body = codecs.encode(JSON, [[envelope.to_document()]])[2:-2]
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise BodyTooLarge(f"the message takes {len(body):,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed")
+    return body
 
 
-def pack(envelopes: Sequence[Envelope], format: Format, *, frame_id: str, sender: str) -> Frame:  # noqa: A002 - the noun
-    """Write the messages of one lane as a frame.
+def pack(
+    envelopes: Sequence[Envelope],
+    format: Format,  # noqa: A002 - the noun
+    *,
+    frame_id: str,
+    sender: str,
+    drafts: Sequence[bytes] = (),
+) -> Frame:
+    """Write the messages of one lane as a frame; as JSON from their drafts, where there are any, at no cost.
 
     Raises:
         EncodeFailed: no codec can carry one of them.
         BodyTooLarge: in this format the body passes the cap; a frame of one message as JSON never does.
     """
-    body = codecs.encode(format.content_type, _document(envelopes, frame_id))
+    if drafts and format.content_type == JSON:
+        body = _joined(drafts, envelopes, frame_id)
+    else:
+        body = codecs.encode(format.content_type, _document(envelopes, frame_id))
     encoding, body = compress(format.compression, body)
     return Frame(frame_id, format.content_type, encoding, len(envelopes), format.revision, body, sender)
 
@@ -108,10 +118,24 @@ def cut_out(frame: Frame, index: int, document: Any) -> Frame:
     return Frame(f"{frame.id}.{index}", frame.content_type, IDENTITY, 1, frame.revision, body, frame.sender)
 
 
+def _joined(drafts: Sequence[bytes], envelopes: Sequence[Envelope], frame_id: str) -> bytes:
+    if len(drafts) == 1:
+        return drafts[0]
+    head = codecs.encode(JSON, _batch([], envelopes, frame_id))
+    body = head.replace(b"[]", b"[" + b",".join(drafts) + b"]", 1)
+    if len(body) > codecs.MAX_BODY_BYTES:
+        raise BodyTooLarge(f"the batch takes {len(body):,} bytes; at most {codecs.MAX_BODY_BYTES:,} are allowed")
+    return body
+
+
 def _document(envelopes: Sequence[Envelope], frame_id: str) -> dict[str, Any]:
     messages = [envelope.to_document() for envelope in envelopes]
     if len(messages) == 1:
         return messages[0]
+    return _batch(messages, envelopes, frame_id)
+
+
+def _batch(messages: list[Any], envelopes: Sequence[Envelope], frame_id: str) -> dict[str, Any]:
     return {
         "type": BATCH_TYPE,
         "messages": messages,

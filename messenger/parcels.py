@@ -59,11 +59,11 @@ class Receipt:
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
-    """A message to be sent: the format that was chosen for it, its size as JSON in bytes, and its receipt."""
+    """A message to be sent: the format that was chosen for it, what it is as JSON, and its receipt."""
 
     envelope: Envelope
     format: Format
-    size: int
+    draft: bytes
     receipt: Receipt
 
 
@@ -86,31 +86,27 @@ class Parcel:
         return Traffic.of(metadata.source_domain, metadata.target_domain, self.frame)
 
 
-@dataclass(frozen=True, slots=True)
-class Unsendable:
-    """A message that no codec takes, although it could be measured when it was sent: it was changed since."""
-
-    item: Outgoing
-    error: Exception
-
-
-def parcels(items: Sequence[Outgoing], chosen: Format, sender: str) -> Iterator[Parcel | Unsendable]:
+def parcels(items: Sequence[Outgoing], chosen: Format, sender: str) -> Iterator[Parcel]:
     """Write messages of one lane as a frame; where that can't be, one by one, and at last as the fallback."""
     try:
-        frame = pack([item.envelope for item in items], chosen, frame_id=new_id("frm"), sender=sender)
-    except Exception as error:  # noqa: BLE001 - whatever one message makes a codec do, the others go their way
-        if len(items) > 1:
-            for item in items:
-                yield from parcels([item], chosen, sender)
-        elif chosen.content_type != JSON:
-            yield from parcels(items, replace(FALLBACK, revision=chosen.revision), sender)
-        else:
-            yield Unsendable(items[0], error)
+        frame = pack(
+            [item.envelope for item in items],
+            chosen,
+            frame_id=new_id("frm"),
+            sender=sender,
+            drafts=[item.draft for item in items],
+        )
+    except Exception:
+        if len(items) == 1 and chosen.content_type == JSON:
+            raise
+        simpler = chosen if len(items) > 1 else replace(FALLBACK, revision=chosen.revision)
+        for item in items:
+            yield from parcels([item], simpler, sender)
     else:
         yield Parcel(tuple(items), frame)
 
 
-def rewritten(parcel: Parcel, admits: frozenset[str], sender: str) -> Iterator[Parcel | Unsendable]:
+def rewritten(parcel: Parcel, admits: frozenset[str], sender: str) -> Iterator[Parcel]:
     """Write a refused parcel's messages as its queue admits them: as close to what was chosen as may be."""
     chosen = parcel.items[0].format
     allowed = replace(

@@ -77,7 +77,8 @@ class Receiver:
                 self.round(stop)
                 pauses.reset()
             except (StoreUnreachable, StoreRefused) as error:
-                _log.warning("queue %s: %s; trying again", self.queue.domain, error)
+                if not stop.is_set():  # closing the inlet may look like a lost server
+                    _log.warning("queue %s: %s; trying again", self.queue.domain, error)
                 stop.wait(pauses.next())
             except Exception:  # noqa: BLE001 - the loop outlives whatever a round ran into
                 _log.exception("queue %s: a round failed; its frames will be claimed again", self.queue.domain)
@@ -201,9 +202,8 @@ class Receiver:
         if message.message_id in self._done:
             self._duplicate(work, message)
             return
-        now, ttl = self._now(), message.metadata.ttl
-        if ttl is not None and (now - work.delivery.appended) * 1000 > ttl:
-            waited = (now - work.delivery.appended) * 1000
+        ttl = message.metadata.ttl
+        if ttl is not None and (waited := (self._now() - work.delivery.appended) * 1000) > ttl:
             self._give_up(work, index, message, "expired", f"waited {waited:.0f} ms; its ttl is {ttl} ms")
             return
         handler = self.handlers.find(message.type)

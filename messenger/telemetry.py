@@ -128,12 +128,19 @@ class Delta:
             counter = self.counts[traffic] = Counter()
         counter[name] += times
 
+    def latency(self, traffic: Traffic) -> Histogram:
+        """The latencies of one traffic, to add to."""
+        histogram = self.latencies.get(traffic)
+        if histogram is None:
+            histogram = self.latencies[traffic] = Histogram()
+        return histogram
+
     def merge(self, other: Delta) -> None:
         """Take over everything that another one counted."""
         for traffic, counter in other.counts.items():
             self.counts.setdefault(traffic, Counter()).update(counter)
         for traffic, histogram in other.latencies.items():
-            self.latencies.setdefault(traffic, Histogram()).merge(histogram)
+            self.latency(traffic).merge(histogram)
         for name, histogram in other.flows.items():
             self.flows.setdefault(name, Histogram()).merge(histogram)
 
@@ -186,7 +193,7 @@ class Telemetry:
         milliseconds = latency * 1000
         with self._lock:
             self._count(traffic, "handled", 1)
-            self._delta.latencies.setdefault(traffic, Histogram()).add(milliseconds)
+            self._delta.latency(traffic).add(milliseconds)
             first = not self._latency.buckets
             self._latency.add(milliseconds)
             # The seed's moving average, but it starts at the first value instead of climbing from 0 to it.
