@@ -2,7 +2,8 @@
 
 Each line is one key, one item or both. A word stands plain only where no reader of YAML 1.1 or 1.2 could take it for
 anything but text; every other text is quoted as in JSON. There are no tags, anchors, comments, directives, line
-continuations or flow collections but the empty ones. Numbers have the one form that both versions agree on.
+continuations or flow collections but the empty ones. Numbers have the one form that both versions agree on. The last
+line is `...`, YAML's mark for the end of a document: without it, block style that was cut short is block style still.
 
 One regular expression tells whether a whole body keeps to the dialect, in one pass and in time linear to its length.
 """
@@ -18,6 +19,9 @@ from typing import Any
 import re2
 
 from messenger.codecs.values import MAX_DEPTH
+
+END = "...\n"
+"""The last line of every body."""
 
 # Readers take these for something else than text in some mixture of cases: YAML 1.1's booleans; rapidyaml's own floats.
 _NOT_PLAIN = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity")
@@ -62,7 +66,7 @@ def _bodies() -> Any:
     options.never_capture = True
     # A set answers without the cost of a match object, which on a short body is half of the whole.
     bodies = re2.Set.FullMatchSet(options)
-    bodies.Add(f"(?:{line})+|{value}\n")
+    bodies.Add(rf"(?:(?:{line})+|{value}\n)\.\.\.\n")
     bodies.Add(_BENT_KEY)
     bodies.Compile()
     return bodies

@@ -16,19 +16,22 @@ from foundation.documents import read_yaml
 from foundation.errors import DocumentError
 from messenger.codecs import json_codec, yaml_writer
 from messenger.codecs.values import count
-from messenger.codecs.yaml_dialect import keeps_to_dialect
+from messenger.codecs.yaml_dialect import END, keeps_to_dialect
 from messenger.errors import DecodeFailed
 
 _BLANKS_FIRST = b'"  '
+_END = f"\n{END}".rstrip().encode()
 
 
 def read(body: bytes) -> Any:
     """Read one YAML document of plain values.
 
     Raises:
-        DecodeFailed: it is not that, or has duplicate keys or tags, or was not written here and passes the limits of
-            `foundation.documents`, which are narrower than the codec's own.
+        DecodeFailed: it is not that, or has duplicate keys or tags, or lacks its end mark; or it was not written here
+            and passes the limits of `foundation.documents`, which are narrower than the codec's own.
     """
+    if not body.rstrip().endswith(_END):
+        raise DecodeFailed("the body is cut short: its last line is not the end mark '...'")
     if keeps_to_dialect(body):
         try:
             return _read_dialect(body)
@@ -45,19 +48,20 @@ class _Declined(Exception):
 
 
 def _read_dialect(body: bytes) -> Any:
+    text = body[: -len(END)]
     try:
         # Room for all nodes from the start: a tree that grows as it is built takes a third longer.
-        tree = ryml.Tree(body.count(b"\n") * 5 // 4 + 8, len(body) + 16)
-        ryml.parse_csubstr(body, tree)
-        text = _as_json(tree, 2 * len(body) + 64)
-        document = _loads(text, exactly=json_codec.may_hold_long_number(body))
+        tree = ryml.Tree(text.count(b"\n") * 5 // 4 + 8, len(text) + 16)
+        ryml.parse_csubstr(text, tree)
+        json = _as_json(tree, 2 * len(text) + 64)
+        document = _loads(json, exactly=json_codec.may_hold_long_number(text))
     except (ryml.ExceptionBasic, ValueError) as error:
         raise _Declined from error
     # Each node of the tree became a value, unless two keys were the same.
     if count(document) != tree.size():
         raise _Declined
     # Where a line is indented too far, rapidyaml takes the surplus for the beginning of its key.
-    if _BLANKS_FIRST in text and yaml_writer.write(document) != body:
+    if _BLANKS_FIRST in json and yaml_writer.write(document) != body:
         raise _Declined
     return document
 
@@ -72,10 +76,10 @@ def _as_json(tree: Any, room: int) -> bytearray:
     return buffer
 
 
-def _loads(text: bytearray, *, exactly: bool) -> Any:
+def _loads(json: bytearray, *, exactly: bool) -> Any:
     if not exactly:
         try:
-            return orjson.loads(text)
+            return orjson.loads(json)
         except orjson.JSONDecodeError:
             pass  # rapidyaml writes control characters as they are, which the next line puts up with
-    return json_codec.loads_exactly(text, strict=False)
+    return json_codec.loads_exactly(json, strict=False)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from foundation.documents import DEFAULT
 from messenger.codecs import json_codec
 from messenger.codecs.values import MAX_DEPTH, refuse_unless_carried
-from messenger.codecs.yaml_dialect import TAKEN, keeps_to_dialect
+from messenger.codecs.yaml_dialect import END, TAKEN, keeps_to_dialect
 from messenger.errors import EncodeFailed
 
 _DEEPEST: Final = MAX_DEPTH - 2
@@ -85,7 +85,7 @@ def _write(document: Any) -> bytes:
         _sequence(document, 0, parts)
     else:
         parts.append(_scalar(document))
-    parts.append("\n")
+    parts.append("\n" + END)
     return "".join(parts).removeprefix("\n").encode()
 
 

@@ -1,10 +1,11 @@
 import dataclasses
 import math
 import uuid
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -59,7 +60,9 @@ class Colour(Enum):
     RED = "red"
 
 
-Pair = namedtuple("Pair", "a b")
+class Pair(NamedTuple):
+    a: int
+    b: list
 
 
 @dataclasses.dataclass
@@ -70,7 +73,17 @@ class Point:
 @BOTH
 @pytest.mark.parametrize(
     "stranger",
-    [{1}, object(), b"bytes", Decimal(1), datetime(2025, 1, 26, tzinfo=UTC), uuid.UUID(int=0), Colour.RED, Point(1), 1j],
+    [
+        {1},
+        object(),
+        b"bytes",
+        Decimal(1),
+        datetime(2025, 1, 26, tzinfo=UTC),
+        uuid.UUID(int=0),
+        Colour.RED,
+        Point(1),
+        1j,
+    ],
     ids=lambda stranger: type(stranger).__name__,
 )
 def test_a_type_that_is_not_of_json_is_refused_by_name(content_type, stranger):
@@ -168,9 +181,11 @@ def test_a_body_that_is_not_utf_8_text_is_refused(content_type, body):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" ", b"{", b"nul", b"NaN", b"[Infinity]", b"-Infinity", b"1e999", b"[1,]", b"{'a':1}", b'"\\ud800"']
-    + [b"\xef\xbb\xbf{}", b"1 2", b"a: 1", b"[123456789012345678901234567890", b'[12345678901234567890, "\\ud800"]']
-    + [b"[12345678901234567890, NaN]", b"[12345678901234567890, 1e999]", b"9" * 5000],
+    [
+        *(b"", b" ", b"{", b"nul", b"NaN", b"[Infinity]", b"-Infinity", b"1e999", b"[1,]", b"{'a':1}", b'"\\ud800"'),
+        *(b"\xef\xbb\xbf{}", b"1 2", b"a: 1", b"[123456789012345678901234567890", b'[12345678901234567890, "\\ud800"]'),
+        *(b"[12345678901234567890, NaN]", b"[12345678901234567890, 1e999]", b"9" * 5000),
+    ],
 )
 def test_what_is_not_json_is_refused(body):
     with pytest.raises(DecodeFailed):
