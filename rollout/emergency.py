@@ -51,7 +51,7 @@ class EmergencyRollback:
 
         Raises:
             NothingToRollBack: the request names no flag of this environment; nothing was changed.
-            KillUndone: somebody brings the flag back as often as it is killed.
+            KillUndone: somebody writes the flag anew as often as it is killed.
         """
         while self.receipt is None:
             try:

@@ -2,7 +2,7 @@
 
     RolloutError
     ├── NothingToRollBack    the request names no flag of this environment
-    ├── KillUndone           somebody brings the flag back as often as it is killed
+    ├── KillUndone           somebody writes the flag anew as often as it is killed
     ├── ReceiptUnknown       no receipt of this id, neither in the store nor on disk
     ├── ReceiptMalformed     what should be a receipt is not one, or is not spelled as it was signed
     ├── SigningKeyUnknown    nobody vouches for the key that signed a receipt
@@ -31,7 +31,7 @@ class NothingToRollBack(RolloutError):
 
 
 class KillUndone(RolloutError):
-    """The flag was killed several times, and each time somebody released and enabled it at once."""
+    """The flag was killed several times, and each time somebody wrote it anew at once."""
 
     code = "KILL_UNDONE"
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from rollout.receipt import Receipt
 from rollout.record import Record, StepEvent
 
-LEASE = 3.0
+LEASE = 2.0
 """Seconds without a sign of life after which another process may take a rollback over."""
 
 

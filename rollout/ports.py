@@ -35,19 +35,34 @@ class Clearing(Protocol):
         """Drop YAML frames for good."""
 
 
-class TrafficCounts(Protocol):
-    """What is used of one domain's traffic: messages received, handler failures, frames that can't be decoded."""
+class DomainCounts(Protocol):
+    """What is used of one domain's traffic."""
 
-    domain: str
-    received: int
-    errors: int
-    decode_failures: int
+    @property
+    def domain(self) -> str:
+        """Which one."""
+
+    @property
+    def received(self) -> int:
+        """Messages taken out of its queue."""
+
+    @property
+    def errors(self) -> int:
+        """Handler failures."""
+
+    @property
+    def decode_failures(self) -> int:
+        """Frames that could not be read."""
+
+    @property
+    def latency_p95(self) -> float:
+        """Milliseconds from the append to the end of the handler."""
 
 
 class Traffic(Protocol):
     """What messengers report about their traffic."""
 
-    def domains(self, window: float) -> Sequence[TrafficCounts]:
+    def domains(self, window: float) -> Sequence[DomainCounts]:
         """Sum up the last `window` seconds, by domain."""
 
 

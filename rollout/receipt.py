@@ -20,6 +20,21 @@ Receipt = dict[str, Any]
 """A signed JSON document: `rollout/schema/receipt.schema.json`."""
 
 ALGORITHM = "Ed25519"
+_FIRST = (
+    "receipt",
+    "exit",
+    "failed",
+    "environment",
+    "actor",
+    "reason",
+    "started",
+    "ended",
+    "seconds",
+    "flags",
+    "checks",
+)
+"""The fields that the view opens with."""
+
 LIMITS = Limits(max_bytes=64 * 1_048_576, max_nodes=5_000_000)
 """A receipt names every instance of a fleet."""
 
@@ -84,5 +99,6 @@ def from_bytes(data: bytes) -> Receipt:
 
 
 def as_yaml(document: Mapping[str, Any]) -> str:
-    """Write a receipt for people to read; the view is not what is signed."""
-    return write_yaml(dict(document))
+    """Write a receipt for people to read, what matters most first; the view is not what is signed."""
+    first = {name: document[name] for name in _FIRST if name in document}
+    return write_yaml({**first, **document})

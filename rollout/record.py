@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
+from flags.fields import text
 from foundation.health import Status as CheckStatus
 from messenger.formats import YAML_FLAG
 
@@ -20,6 +21,9 @@ STEPS = ("preflight", "kill", "converge", "restart", "queues", "verify", "receip
 RestartMode = Literal["unacknowledged", "all", "none"]
 QueueMode = Literal["transcode", "drain", "quarantine", "purge"]
 EventStatus = Literal["progress", "done", "warn", "failed"]
+
+MAX_TEXT = 2_000
+"""Characters of a reason and the like; a flag's hold takes no more."""
 
 RECORD_VERSION = 1
 """The version of the receipt's shape: `rollout/schema/receipt.schema.json`."""
@@ -42,6 +46,9 @@ class Request:
         restart_timeout: seconds that restarted workers have to come back, for each wave.
         drain_timeout: seconds that consumers have to drain the queues.
         window: seconds for which traffic is watched before it counts as healthy.
+
+    Raises:
+        DocumentError: a text that is too long, or that UTF-8 can't carry.
     """
 
     actor: str
@@ -55,6 +62,11 @@ class Request:
     restart_timeout: float = 30.0
     drain_timeout: float = 60.0
     window: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse texts that a hold could not be read back with."""
+        for name, value in (("actor", self.actor), ("reason", self.reason), ("process", self.process)):
+            text(value, name, limit=MAX_TEXT)
 
 
 @dataclass(frozen=True, slots=True)

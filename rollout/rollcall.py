@@ -54,6 +54,24 @@ def unanswered(record: Record, live: Collection[LiveInstance]) -> list[str]:
     ]
 
 
+def bury(record: Record, live: Collection[LiveInstance]) -> list[str]:
+    """Note as replaced, and name, who counts as live and can't be: its own supervisor has filled its slot anew.
+
+    A supervisor starts no second process beside the first; a process that was killed can't leave by itself.
+    """
+    filled = {(one.instance.supervisor, one.instance.slot) for one in live if answered(record, one)}
+    dead = [
+        one.instance.id
+        for one in live
+        if one.instance.supervisor
+        and (one.instance.supervisor, one.instance.slot) in filled
+        and not answered(record, one)
+    ]
+    for instance_id in dead:
+        record["instances"][instance_id]["state"] = "replaced"
+    return dead
+
+
 def targets(record: Record, live: Collection[LiveInstance], mode: RestartMode) -> list[Target]:
     """Choose the slots to restart; what an earlier attempt has restarted is not restarted again."""
     if mode == "none":

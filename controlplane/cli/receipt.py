@@ -48,7 +48,7 @@ def list_receipts(environment: str | None, *, as_json: bool) -> None:
         (
             receipt["receipt"],
             receipt["started"],
-            f"{receipt['seconds']:.1f} s",
+            f"{receipt['seconds']:.2f} s",
             "safe" if receipt["exit"] == 0 else "not verified",
             " ".join(receipt["flags"]),
             f"{receipt['actor']}: {receipt['reason']}",

@@ -187,7 +187,7 @@ def _request(options: dict[str, Any]) -> Request:
         raise click.UsageError("--flag and --all exclude each other")
     return Request(
         actor=options["who"] or actor(),
-        reason=options["reason"],
+        reason=options["reason"].encode(errors="replace").decode(),  # whatever bytes a terminal sent
         process=f"{socket.gethostname()}:{os.getpid()}",
         flags=options["flags"] or (YAML_FLAG,),
         every_messaging_flag=options["everything"],
@@ -256,7 +256,7 @@ class _Voice:
 
 def _summary(receipt: dict[str, Any], kept: str) -> list[str]:
     safe = receipt["exit"] == 0
-    lines = ["", f"{'VERIFIED SAFE' if safe else 'NOT VERIFIED'} in {receipt['seconds']:.1f} s"]
+    lines = ["", f"{'VERIFIED SAFE' if safe else 'NOT VERIFIED'} in {receipt['seconds']:.2f} s"]
     for name, check in receipt["checks"].items():
         if check["status"] != "pass":
             remedy = f" -> {check['remedy']}" if check["remedy"] else ""

@@ -20,6 +20,8 @@ def converge(run: Run) -> Iterator[Note]:
         left = deadline - clock.monotonic()
         live = run.ports.registry.wait_acknowledged(run.revision, max(0.0, min(SLICE, left)))
         rollcall.call(run.record, live, run.since_kill)
+        for instance_id in rollcall.bury(run.record, live):
+            run.ports.registry.leave(instance_id)
         if left <= 0 or not any(_state(run, one.instance.id) == "missing" for one in live):
             break
         answered = sum(rollcall.answered(run.record, one) for one in live)

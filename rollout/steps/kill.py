@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flags import edits, service
-from flags.errors import WriteUnconfirmed
+from flags.errors import RevisionConflict, WriteUnconfirmed
 from flags.model import Flag, Hold, Revision, Snapshot
 from foundation.errors import StoreRefused, StoreUnreachable
 from rollout.errors import KillUndone
@@ -24,7 +24,7 @@ def kill(run: Run) -> Iterator[Note]:
     wrote = _write(run)
     barred = _bar(run)
     keys = ", ".join(run.keys)
-    detail = f"{keys} disabled and on hold at revision {run.revision}" if wrote else f"{keys} was disabled and on hold"
+    detail = f"{keys} {'' if wrote else 'was '}disabled and on hold at revision {run.revision}"
     if barred:
         yield Note("done", f"{detail}; queues barred to {', '.join(run.record['barred']) or 'nothing'}", _data(run))
     else:
@@ -42,7 +42,9 @@ def _write(run: Run) -> bool:
             return written > 0
         if written < WRITES:
             unanswered = _kill(run, standing)
-    raise unanswered or KillUndone(f"{', '.join(standing)}: killed {WRITES} times, and brought back each time")
+    raise unanswered or KillUndone(
+        f"{', '.join(standing)}: killed {WRITES} times, and written anew by somebody each time"
+    )
 
 
 def is_killed(flag: Flag) -> bool:
@@ -60,6 +62,8 @@ def _kill(run: Run, keys: list[str]) -> StoreUnreachable | None:
         )
     except WriteUnconfirmed as error:
         run.check("kill confirmed", "fail", str(error), "see to the replicas: a fail-over now could undo the kill")
+    except RevisionConflict:
+        return None  # written by others as often as the service tries: look again who stands
     except StoreUnreachable as error:
         return error
     return None

@@ -21,6 +21,7 @@ def restart(run: Run) -> Iterator[Note]:
     """Restart what is to be restarted, wave by wave."""
     live = run.ports.registry.live()
     rollcall.call(run.record, live, run.since_kill)
+    _recall(run, live)
     targets = rollcall.targets(run.record, live, run.request.restart)
     for target in targets:
         _plan(run, target)
@@ -30,6 +31,13 @@ def restart(run: Run) -> Iterator[Note]:
     live = run.ports.registry.live()
     rollcall.call(run.record, live, run.since_kill)
     yield _last_word(run, rollcall.unanswered(run.record, live))
+
+
+def _recall(run: Run, live: Sequence[LiveInstance]) -> None:
+    """See who is back of those that an earlier attempt has asked to restart."""
+    for slot, entry in run.record["restarts"].items():
+        if entry["asked"] and entry["outcome"] != "back":
+            _is_back(run, slot, entry["old"], live)
 
 
 def _plan(run: Run, target: Target) -> None:
@@ -76,7 +84,7 @@ def _await_wave(run: Run, wave: Sequence[Target]) -> Iterator[Note]:
     waiting = list(wave)
     while waiting and clock.monotonic() < deadline:
         live = run.ports.registry.live()
-        back = [target for target in waiting if _is_back(run, target, live)]
+        back = [target for target in waiting if _is_back(run, target.slot, target.instances, live)]
         waiting = [target for target in waiting if target not in back]
         for target in back:
             new = _entry(run, target.slot)["new"]
@@ -88,25 +96,23 @@ def _await_wave(run: Run, wave: Sequence[Target]) -> Iterator[Note]:
         _entry(run, target.slot).update({"outcome": "not back", "why": why})
 
 
-def _is_back(run: Run, target: Target, live: Sequence[LiveInstance]) -> bool:
-    entry = _entry(run, target.slot)
+def _is_back(run: Run, slot: str, old: Sequence[str], live: Sequence[LiveInstance]) -> bool:
+    entry = _entry(run, slot)
     new = [
         one.instance.id
         for one in live
-        if one.instance.slot == target.slot
-        and one.instance.id not in entry["old"]
-        and rollcall.answered(run.record, one)
+        if one.instance.slot == slot and one.instance.id not in entry["old"] and rollcall.answered(run.record, one)
     ]
     # Two supervisors may each fill a slot of this name.
-    places = {run.record["instances"][old]["supervisor"] for old in target.instances}
+    places = {run.record["instances"][name]["supervisor"] for name in old}
     if len(new) < len(places):
         return False
     seconds = run.ports.clock.now() - time_seconds(entry["asked"])
     entry.update({"outcome": "back", "new": new, "seconds": round(max(0.0, seconds), 3)})
-    for old in entry["old"]:
-        run.record["instances"][old]["state"] = "replaced"
+    for name in entry["old"]:
+        run.record["instances"][name]["state"] = "replaced"
         # Killed in its sleep it could not leave by itself; if it does live, it registers again with its next renewal.
-        run.ports.registry.leave(old)
+        run.ports.registry.leave(name)
     return True
 
 

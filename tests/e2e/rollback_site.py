@@ -85,7 +85,7 @@ class Site:
 
     def roll_back(self, *words, **options):
         """Pull the lever and wait; answers with the exit code, the receipt and all that was said."""
-        done = self.run("rollback", "--yes", "--reason", "drill", "--json", "--window", "0.5", *words, **options)
+        done = self.run("rollback", "--yes", "--reason", "drill", "--json", "--window", "0", *words, **options)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         receipt = lines[-1].get("receipt") if lines else None
         return done.returncode, receipt, done.stdout + done.stderr

@@ -137,8 +137,8 @@ def test_killed_at_each_step_and_run_again_it_ends_safe_under_one_receipt(site, 
 
 
 def kill_at(site, step):
-    """Run until a step has told something, and send SIGKILL."""
-    process = site.start("rollback", "--yes", "--json", stdout=subprocess.PIPE)
+    """Run until a step has told something, and send SIGKILL; it would watch the probes before for a while."""
+    process = site.start("rollback", "--yes", "--json", "--window", "5", stdout=subprocess.PIPE)
     with process.stdout:
         mine = (event for event in map(json.loads, process.stdout) if "following" not in event["detail"])
         assert any(event["step"] == step for event in mine)
@@ -148,7 +148,9 @@ def kill_at(site, step):
 
 def test_two_levers_pulled_at_once_are_one_rollback(site):
     count = len(site.journal.receipts())
-    first, second = (site.start("rollback", "--yes", "--json", stdout=subprocess.PIPE) for _ in range(2))
+    first, second = (
+        site.start("rollback", "--yes", "--json", "--window", "0", stdout=subprocess.PIPE) for _ in range(2)
+    )
     ends = [json.loads(process.communicate(timeout=60)[0].splitlines()[-1]) for process in (first, second)]
     assert [end["exit"] for end in ends] == [0, 0]
     assert ends[0]["receipt"] == ends[1]["receipt"]
@@ -157,7 +159,7 @@ def test_two_levers_pulled_at_once_are_one_rollback(site):
 
 def test_a_listener_that_hangs_up_does_not_stop_it(site):
     count = len(site.journal.receipts())
-    process = site.start("rollback", "--yes", stdout=subprocess.PIPE)
+    process = site.start("rollback", "--yes", "--window", "0", stdout=subprocess.PIPE)
     process.stdout.readline()
     process.stdout.close()
     process.send_signal(signal.SIGHUP)
@@ -170,7 +172,7 @@ def test_the_whole_run_never_loads_the_web_application(site):
         [
             "import sys",
             "from controlplane.cli.main import main",
-            "try: main(['rollback', '--yes'])",
+            "try: main(['rollback', '--yes', '--window', '0'])",
             "except SystemExit as end: print('exit', end.code)",
             f"print('loaded', sorted({WEB!r} & {{name.split('.')[0] for name in sys.modules}}))",
         ]
@@ -243,7 +245,8 @@ def test_the_script_finds_its_way_from_anywhere(site, tmp_path):
     link = tmp_path / "lever"
     link.symlink_to(ROOT / "scripts" / "rollback.sh")
     bare = {name: value for name, value in site.environ.items() if name.startswith("SIGNALBOX_")}
-    done = execute(link, "--yes", "--reason", "from the script", cwd="/", env=bare | {"PATH": "/usr/bin:/bin"})
+    bare["PATH"] = "/usr/bin:/bin"
+    done = execute(link, "--yes", "--window", "0", "--reason", "from the script", cwd="/", env=bare)
     assert done.returncode == 0, done
     assert site.journal.receipts()[-1]["reason"] == "from the script"
 

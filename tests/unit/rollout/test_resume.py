@@ -58,6 +58,7 @@ def test_killed_at_any_call_and_run_again_it_ends_safe_with_one_receipt(after):
         if unfinished:
             assert rollback.receipt["receipt"] == unfinished.record["receipt"]
             assert attempts == [(1, False), (2, True)]
+            assert {entry["outcome"] for entry in rollback.receipt["restarts"].values()} == {"back"}
         else:
             assert attempts == [(1, True)]
 
