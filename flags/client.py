@@ -219,7 +219,9 @@ class FlagClient(Evaluator):
             self._view = view.replaced(snapshot) if changed is None else view.changed(snapshot, changed)
 
     def _moved(self) -> None:
-        self._wake.set()
+        # Waking a thread costs more than taking a change into use, and most news changes no status.
+        if self._feed.status is not self._announced:
+            self._wake.set()
 
     def _announce(self) -> None:
         status = self._feed.status

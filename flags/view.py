@@ -59,8 +59,11 @@ class View:
     def changed(self, snapshot: Snapshot, keys: Iterable[str]) -> Self:
         """Make the view of a snapshot that differs from this one's in the flags named."""
         touched = set(keys)
-        kept = {key: flag for key, flag in self.flags.items() if key not in touched}
-        return self._next(snapshot, kept | _compiled(snapshot, touched), self.overrides, touched)
+        flags = dict(self.flags)
+        for key in touched:
+            flags.pop(key, None)
+        flags.update(_compiled(snapshot, touched))
+        return self._next(snapshot, flags, self.overrides, touched)
 
     def overridden(self, values: Mapping[str, Any]) -> Self:
         """Make the view of the same snapshot under other overrides."""
@@ -94,7 +97,8 @@ class View:
         return failure(key, ErrorCode.FLAG_NOT_FOUND, "no such flag")
 
     def _next(self, snapshot: Snapshot | None, flags: Compiled, overrides: Compiled, touched: Iterable[str]) -> Self:
-        tables = {kind: dict(self.table(kind)) for kind in Kind}
+        held: tuple[Mapping[str, Decide], ...] = (self.booleans, self.strings, self.integers, self.floats, self.objects)
+        tables = {kind: dict(table) for kind, table in zip(Kind, held, strict=True)}
         for key in touched:
             _place(tables, key, overrides.get(key) or flags.get(key))
         return type(self)(snapshot, flags, overrides, *tables.values())

@@ -110,12 +110,20 @@ def translated(operation: str) -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        reason = refusal(error)
-        if reason:
-            raise StoreRefused(reason, f"{operation}: Redis refused ({reason}): {error}") from error
-        if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | exceptions.InvalidResponse):
-            raise StoreUnreachable(f"{operation}: no answer from Redis: {error}") from error
-        raise
+        ours = translation(operation, error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def translation(operation: str, error: redis.RedisError) -> StoreRefused | StoreUnreachable | None:
+    """Put an error of the library in our words; None for one that is a script's own."""
+    reason = refusal(error)
+    if reason:
+        return StoreRefused(reason, f"{operation}: Redis refused ({reason}): {error}")
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | exceptions.InvalidResponse):
+        return StoreUnreachable(f"{operation}: no answer from Redis: {error}")
+    return None
 
 
 def refusal(error: redis.RedisError) -> str:

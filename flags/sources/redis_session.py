@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import redis
 
@@ -21,8 +20,9 @@ from flags.store import Change
 from flags.stores.keys import Keys
 from flags.stores.redis import read_snapshot
 from flags.stores.redis_registry import ACKNOWLEDGE, LEAVE, acknowledgement
-from foundation.errors import DocumentError, StoreRefused
-from foundation.redis import Script, translated
+from foundation.errors import DocumentError
+from foundation.redis import Script, translation
+from foundation.wire import Command, Wire
 
 ENTRIES = 1_000
 """Changes taken in one step at most."""
@@ -48,10 +48,11 @@ class Session:
         self, held: redis.Redis, keys: Keys, feed: Feed, instance: Instance | None, lease: float, heartbeat: float
     ) -> None:
         self._held = held
-        self._connection: Any = held.connection
+        self._wire = Wire(held)
         self._keys, self._feed, self._instance, self._lease = keys, feed, instance, lease
         self._meta, self._log = keys.named("meta"), keys.named("log")
         self._block = round(heartbeat * 1000)
+        self._arguments: list[str | int] | None = None
         self._idle = False
 
     def open(self) -> None:
@@ -65,11 +66,11 @@ class Session:
         """Renew, acknowledge and wait for news, up to a heartbeat; apply what has come."""
         sent = time.monotonic()
         self._send()
-        current = _revision(self._connection.read_response()) if self._idle else self._feed.cursor
+        current = _revision(self._wire.receive()) if self._idle else self._feed.cursor
         behind = current != self._feed.cursor
         if self._renewed():
             self._feed.contact(sent)
-        answer = self._connection.read_response()
+        answer = self._wire.receive()
         self._idle = answer is None
         # A log that has nothing to tell though the revision is another one was trimmed, lost or restored.
         if not self._apply(answer[0][1]) if answer else behind:
@@ -81,28 +82,34 @@ class Session:
             LEAVE(self._held, [self._meta], [self._keys.prefix, self._instance.id])
 
     def _send(self) -> None:
-        commands: list[tuple[Any, ...]] = []
+        cursor = self._feed.cursor
+        commands: list[Command] = []
         if self._idle:
             # The run id can't change under a connection, unless something between us and the server hides it.
             commands.append(("EVALSHA", _REVISION.sha, 1, self._meta, self._keys.prefix))
-        cursor = self._feed.cursor
         if self._instance is not None:
-            if self._instance.overrides != self._feed.overrides:
-                self._instance = replace(self._instance, overrides=self._feed.overrides)
-            arguments = acknowledgement(self._keys, self._instance, cursor, self._lease)
-            commands.append(("EVALSHA", ACKNOWLEDGE.sha, 1, self._meta, *arguments))
+            commands.append(("EVALSHA", ACKNOWLEDGE.sha, 1, self._meta, *self._renewal(self._instance, cursor)))
         commands.append(("XREAD", "COUNT", ENTRIES, "BLOCK", self._block, "STREAMS", self._log, str(cursor)))
-        self._connection.send_packed_command(self._connection.pack_commands(commands))
+        self._wire.send(*commands)
+
+    def _renewal(self, instance: Instance, cursor: Revision) -> list[str | int]:
+        if self._arguments is None or instance.overrides != self._feed.overrides:
+            self._instance = replace(instance, overrides=self._feed.overrides)
+            self._arguments = acknowledgement(self._keys, self._instance, cursor, self._lease)
+        self._arguments[2:4] = cursor
+        return self._arguments
 
     def _renewed(self) -> bool:
         if self._instance is None:
             return True
         try:
-            with translated("renew the lease"):
-                self._connection.read_response()
-        except StoreRefused as error:
+            self._wire.receive()
+        except redis.ResponseError as error:
+            refused = translation("renew the lease", error)
+            if refused is None:
+                raise
             # A server that is full or read-only still tells of changes, and they are followed while the lease runs out.
-            self._feed.failed(error)
+            self._feed.failed(refused)
             return False
         return True
 
@@ -129,10 +136,9 @@ def _change(entry_id: bytes, fields: list[bytes]) -> Change | None:
     """Read a log entry; None for one that stands for a snapshot, or that this release can't read."""
     if fields[0] == b"*":
         return None
+    keys = [key.decode() for key in fields[::2]]
     try:
-        flags = {
-            key.decode(): flag_from_json(key.decode(), text) for key, text in zip(*[iter(fields)] * 2, strict=True)
-        }
+        flags = {key: flag_from_json(key, text) for key, text in zip(keys, fields[1::2], strict=True)}
     except DocumentError:
         return None  # the snapshot read instead names the flag in the log
     return Change(Revision.parse(entry_id.decode()), flags)

@@ -7,6 +7,7 @@
 local prefix = ARGV[1]
 local now = milliseconds()
 evict(prefix, redis.call('HGET', KEYS[1], 'epoch') or '0', now)
+redis.call('ZREMRANGEBYSCORE', prefix .. 'waiters', '-inf', integer(now))
 
 local left = missing(prefix, ARGV[3], ARGV[4])
 local waiting = ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4]

@@ -28,7 +28,7 @@ local function missing(prefix, epoch, rev)
 end
 
 -- Wakes every waiter for whom nobody is missing any more; it looks for itself and waits again if it has to.
-local function wake(prefix, now)
+local function wake(prefix)
   for _, waiting in ipairs(redis.call('ZRANGE', prefix .. 'waiters', 0, -1)) do
     local waiter, epoch, rev = string.match(waiting, '^(%S+) (%d+) (%d+)$')
     if missing(prefix, epoch, rev) == 0 then
@@ -37,5 +37,4 @@ local function wake(prefix, now)
       redis.call('PEXPIRE', prefix .. 'wake:' .. waiter, 10000)
     end
   end
-  redis.call('ZREMRANGEBYSCORE', prefix .. 'waiters', '-inf', integer(now))
 end

@@ -5,5 +5,5 @@
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch') or '0'
 forget(ARGV[1], epoch, ARGV[2])
-wake(ARGV[1], milliseconds())
+wake(ARGV[1])
 return redis.status_reply('OK')

@@ -13,7 +13,7 @@ from flags.errors import IdempotencyMismatch, RevisionConflict
 from flags.model import ZERO, Flag, Revision, Snapshot
 from flags.store import Edit, HistoryEntry, Write, Written
 from flags.stores.memory_registry import MemoryInstanceRegistry
-from flags.stores.writing import OPERATION_SECONDS, body_digest
+from flags.stores.writing import OPERATION_SECONDS, body_digest, contents
 from foundation.clock import SYSTEM, Clock
 
 __all__ = ["MemoryFlagStore", "MemoryInstanceRegistry"]
@@ -43,7 +43,7 @@ class MemoryFlagStore:
 
     def write(self, write: Write) -> Written:
         """Apply a write, all of it or none; raises RevisionConflict or IdempotencyMismatch."""
-        digest = body_digest(write)
+        digest = body_digest(write, contents(write))
         with self._lock:
             done = self._done.get(write.operation)
             if done and self._clock.now() < done.forgotten_at:

@@ -13,13 +13,13 @@ from typing import Any
 
 import redis
 
-from flags.documents import flag_from_json, flag_json
+from flags.documents import flag_from_json
 from flags.errors import IdempotencyMismatch, RevisionConflict, WriteUnconfirmed
 from flags.model import Flag, Revision, Snapshot
 from flags.store import HistoryEntry, Write, Written
 from flags.stores.keys import Keys
 from flags.stores.redis_registry import RedisInstanceRegistry
-from flags.stores.writing import OPERATION_SECONDS, body_digest
+from flags.stores.writing import OPERATION_SECONDS, body_digest, contents
 from foundation.errors import DocumentError, StoreUnreachable
 from foundation.redis import Script, connect, translated
 
@@ -95,10 +95,11 @@ class RedisFlagStore:
         named = self._keys.named
         keys = [named("meta"), named("flags"), named("ver"), named("log"), named("audit")]
         keys.append(self._keys.operation(write.operation))
-        arguments: list[str | int] = [self._keys.prefix, write.operation, body_digest(write), write.actor, write.reason]
-        arguments += [OPERATION_SECONDS, LOG_ENTRIES, LOG_FLAGS]
+        flags = contents(write)
+        arguments: list[str | int] = [self._keys.prefix, write.operation, body_digest(write, flags)]
+        arguments += [write.actor, write.reason, OPERATION_SECONDS, LOG_ENTRIES, LOG_FLAGS]
         for edit in write.edits:
-            arguments += [edit.flag.key, str(edit.expected or ""), flag_json(edit.flag)]
+            arguments += [edit.flag.key, str(edit.expected or ""), flags[edit.flag.key]]
         return keys, arguments
 
     def _send(self, write: Write, keys: list[str], arguments: list[str | int]) -> Written:

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+import orjson
 import redis
 
+from flags.convergence import has
 from flags.instances import LEASE_MARGIN, Instance, LiveInstance
 from flags.model import ZERO, Revision
 from flags.stores.keys import Keys
-from foundation.documents import read_json
-from foundation.errors import DocumentError
 from foundation.ids import new_id
 from foundation.redis import Script, connect, translated
 
@@ -89,7 +89,10 @@ class RedisInstanceRegistry:
                     break
                 # A lease that runs out wakes nobody: the waiter is back by then to evict it.
                 sleep = min(left, _LONGEST_SLEEP, max(next_end, 0) / 1000 + 0.001)
-                self._client.blpop([self._keys.wake(waiter)], timeout=max(sleep, 0.001))
+                if self._client.blpop([self._keys.wake(waiter)], timeout=max(sleep, 0.001)):
+                    live = self.live()
+                    if all(has(one.acknowledged, revision) for one in live):
+                        return live
         return self.live()
 
     def request_restart(self, slots: Sequence[str]) -> dict[str, int]:
@@ -124,11 +127,11 @@ def record(instance: Instance) -> str:
 def _instance(instance_id: str, text: bytes) -> Instance:
     """Read what an instance says of itself; one whose words make no sense to this release still counts by its id."""
     try:
-        content = read_json(text)
+        content = orjson.loads(text)
         known: dict[str, Any] = {name: value for name, value in content.items() if name in _FIELDS}
         lists = {name: tuple(known[name]) for name in _LISTS if name in known}
         return Instance(**{**known, **lists, "id": instance_id, "slot": str(content["slot"])})
-    except (DocumentError, AttributeError, KeyError, TypeError):
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
         return Instance(instance_id, slot=instance_id)
 
 

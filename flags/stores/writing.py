@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flags.documents import flag_json
 from flags.store import Write
 from foundation.canonical import digest
@@ -11,19 +13,24 @@ OPERATION_SECONDS = 86_400
 """How long the same operation gets the first result again."""
 
 
-def body_digest(write: Write) -> str:
-    """Name what a write is to bring about, so that its operation id can't stand for anything else.
-
-    The revisions that the writer expected are left out: a retry that read the flags again after its own first write
-    means the same thing.
+def contents(write: Write) -> dict[str, str]:
+    """Put a write's flags into the form they are kept in, by key.
 
     Raises:
         DocumentError: the write has no edits, no operation, or two edits of one flag.
     """
-    keys = [edit.flag.key for edit in write.edits]
-    if not keys or not write.operation:
-        raise DocumentError("write", "has no edits" if not keys else "has no operation id")
-    if len(set(keys)) < len(keys):
-        raise DocumentError("write", "edits a flag twice", value=keys)
-    edits = {edit.flag.key: flag_json(edit.flag) for edit in write.edits}
-    return digest({"edits": edits, "actor": write.actor, "reason": write.reason})
+    flags = {edit.flag.key: flag_json(edit.flag) for edit in write.edits}
+    if not flags or not write.operation:
+        raise DocumentError("write", "has no edits" if not flags else "has no operation id")
+    if len(flags) < len(write.edits):
+        raise DocumentError("write", "edits a flag twice", value=[edit.flag.key for edit in write.edits])
+    return flags
+
+
+def body_digest(write: Write, flags: Mapping[str, str]) -> str:
+    """Name what a write is to bring about, so that its operation id can't stand for anything else.
+
+    The revisions that the writer expected are left out: a retry that read the flags again after its own first write
+    means the same thing.
+    """
+    return digest({"edits": dict(flags), "actor": write.actor, "reason": write.reason})

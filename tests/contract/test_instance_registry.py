@@ -241,12 +241,12 @@ def test_waiting_leaves_nothing_behind(store, redis_url):
     registry.close()
 
 
-def test_a_waiter_that_was_killed_is_forgotten(store, redis_url):
+def test_a_waiter_that_was_killed_is_forgotten_by_the_next(store, redis_url):
     registry = RedisInstanceRegistry(redis_url, "test")
     revision = write_something(store)
     with connect(redis_url) as client:
         client.zadd("sb:{test}:waiters", {f"gone {revision.epoch} {revision.rev + 9}": 1})
-        registry.renew(instance("a"), revision, LEASE)
+        registry.wait_acknowledged(revision, 0)
         assert not client.exists("sb:{test}:waiters")
     registry.close()
 
