@@ -35,6 +35,8 @@ def _last_word(run: Run) -> Note:
     states: dict[str, list[str]] = {}
     for entry in run.record["instances"].values():
         states.setdefault(entry["state"], []).append(entry["slot"])
+    if not states:
+        return Note("done", "nobody is live who would have to acknowledge")
     data = {"states": {state: len(slots) for state, slots in states.items()}}
     acknowledged = len(states.pop("acknowledged", []))
     states.pop("replaced", None)

@@ -1,10 +1,11 @@
 """The emergency rollback over twins in memory: what each step does, and what it says where it can't."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from flags.errors import FlagHeld
+from flags.errors import FlagHeld, RevisionConflict, WriteUnconfirmed
 from flags.service import apply, find
 from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
 from foundation.health import Answer, Check
@@ -402,6 +403,82 @@ def test_a_flag_that_is_written_anew_each_time_it_is_killed_is_said_and_the_lead
     with pytest.raises(KillUndone):
         world.roll_back(ports=world.ports(store=Undone()))
     assert world.journal.running().lease_left <= 0
+
+
+class Writing:
+    """A store whose writes go wrong in some way, one way after the other."""
+
+    def __init__(self, store, *outcomes):
+        self._store, self._outcomes = store, list(outcomes)
+        self.environment = store.environment
+
+    def snapshot(self):
+        return self._store.snapshot()
+
+    def write(self, write):
+        error, applied = self._outcomes.pop(0) if self._outcomes else (None, True)
+        written = self._store.write(write) if applied else None
+        if error is not None:
+            raise error
+        return written
+
+
+LOST = StoreUnreachable("no answer from Redis")
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_lost_answer_to_the_kill_is_made_good_by_looking(world, applied):
+    rollback, _ = world.roll_back(ports=world.ports(store=Writing(world.store, (LOST, applied))))
+    assert rollback.exit_code == 0
+    assert not find(world.store, YAML_FLAG).flag.enabled
+
+
+def test_a_kill_that_never_gets_an_answer_ends_with_store_unreachable_and_lets_go(world):
+    ports = world.ports(store=Writing(world.store, *[(LOST, False)] * 3))
+    rollback, _ = world.roll_back(ports=ports)
+    assert (rollback.exit_code, rollback.receipt) == (3, None)
+    assert world.journal.running().lease_left <= 0
+
+
+def test_a_kill_that_no_replica_confirmed_is_done_and_not_verified(world):
+    ports = world.ports(store=Writing(world.store, (WriteUnconfirmed("no replica"), True)))
+    rollback, _ = world.roll_back(ports=ports)
+    assert (rollback.exit_code, rollback.receipt["failed"]) == (1, ["kill confirmed"])
+
+
+def test_writers_that_come_between_are_met_by_trying_again(world):
+    conflict = RevisionConflict(YAML_FLAG, "1-1", "1-2")
+    rollback, _ = world.roll_back(ports=world.ports(store=Writing(world.store, *[(conflict, False)] * 15)))
+    assert rollback.exit_code == 0
+
+
+def test_a_rollback_that_comes_between_a_release_and_its_queues_keeps_them_barred(world):
+    world.roll_back()
+    server = Partly(world.queues, release_all=lambda words: (world.roll_back(), world.queues.release_all(words)))
+    release(world.store, server, YAML_FLAG, "ops")
+    assert find(world.store, YAML_FLAG).flag.hold is not None
+    assert world.send("collections", 1) is None
+
+
+def test_no_tagged_flag_at_all_is_nothing_to_roll_back(world):
+    from flags import service
+
+    keys = [YAML_FLAG, "enableBatching"]
+    service.change(world.store, keys, lambda flag: replace(flag, tags=()), actor="setup")
+    with pytest.raises(NothingToRollBack, match="messaging"):
+        world.roll_back(every_messaging_flag=True)
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"restart": "none"}, "not asked for"),
+        ({"restart": "unacknowledged"}, "those that have not acknowledged"),
+        ({"flags": ("newPricing",)}, "nothing to clear"),
+    ],
+)
+def test_a_dry_run_follows_what_is_asked(world, request_, said):
+    assert said in " ".join(event.detail for event in preview(world.ports(), Request(actor="ops", **request_)))
 
 
 def test_a_control_plane_that_is_down_is_a_warning(world):
