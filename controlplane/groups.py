@@ -82,6 +82,8 @@ def _api(bind: str, workers: int) -> list[str]:
 
 def _streams(bind: str) -> list[str]:
     options = ["--worker-class", "gevent", "--workers", "1", "--worker-connections", str(STREAM_CONNECTIONS)]
+    # A connection that has carried a stream is of no further use, and would hold up the end of the process.
+    options += ["--keep-alive", "0"]
     return _gunicorn(bind, options, "controlplane.streams:create_streams()")
 
 
