@@ -1,0 +1,149 @@
+"""The gateway: an HTTP front that puts a request into a domain's queue and answers when the flow comes back.
+
+    POST /collections/process-settlement    {settlementId, customerId, amount, event, betType, stake}
+    POST /free-play/issue-bonus             {transactionId, customerId, bonusType, amount}
+    POST /adjustments/request               {adjustmentId, customerId, amount, reason}
+    GET  /healthz
+
+200 with the notification and the seconds it took · 400 not a request · 404 · 413 too large · 503 no room in the queue ·
+504 no answer in time: the flow may still end.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from foundation.documents import read_json
+from foundation.errors import DocumentError
+from foundation.ids import new_id
+from messenger.envelope import Envelope
+from messenger.errors import EnvelopeInvalid, QueueFull
+from messenger.handlers import Send
+from messenger.messenger import WorkerMessenger
+
+PATIENCE = 10.0
+"""Seconds that a client waits for the flow to come back."""
+LARGEST = 64 * 1024
+SLOWEST_BODY = 5.0
+"""Seconds that a client may be silent while it sends its request."""
+
+
+def _settlement(body: Mapping[str, Any]) -> dict[str, Any]:
+    settlement = {name: value for name, value in body.items() if name != "settlementId"}
+    return {"settlement": {**settlement, "id": body.get("settlementId"), "status": "received"}}
+
+
+Shape = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+ROUTES: Mapping[str, tuple[str, str, str, Shape]] = {
+    "/collections/process-settlement": ("settlement", "collections", "SETTLEMENT_UPDATE", _settlement),
+    "/free-play/issue-bonus": ("bonus", "free-play", "BONUS_ISSUED", dict),
+    "/adjustments/request": ("adjustment", "adjustment", "ADJUSTMENT_REQUESTED", dict),
+}
+"""Path → name of the flow, domain and type of its first message, and how the body becomes its payload."""
+
+
+class Flows:
+    """The requests that wait for their flow to come back, by correlation id."""
+
+    def __init__(self, messenger: WorkerMessenger) -> None:
+        self._messenger = messenger
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[threading.Event, dict[str, Any]]] = {}
+
+    def run(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Start a flow and wait for its answer; answers with an HTTP status and a document."""
+        flow, domain, message_type, shape = ROUTES[path]
+        correlation, done, answer = new_id("corr"), threading.Event(), dict[str, Any]()
+        with self._lock:
+            self._waiting[correlation] = done, answer
+        started = time.monotonic()
+        try:
+            self._messenger.send(message_type, shape(body), target=domain, priority="high", correlation_id=correlation)
+            if not done.wait(PATIENCE):
+                return 504, {"correlationId": correlation, "error": f"no answer within {PATIENCE:g} s"}
+        except EnvelopeInvalid as error:
+            return 400, {"error": str(error), "field": error.field}
+        except QueueFull as error:
+            return 503, {"error": str(error)}
+        finally:
+            with self._lock:
+                del self._waiting[correlation]
+        seconds = time.monotonic() - started
+        self._messenger.record_flow(flow, seconds)
+        return 200, {"correlationId": correlation, "seconds": round(seconds, 4), "notification": answer}
+
+    def answer(self, message: Envelope, send: Send) -> None:  # noqa: ARG002 - a handler's signature
+        """Hand a notification to the request that waits for it; one that nobody waits for any more is dropped."""
+        with self._lock:
+            waiting = self._waiting.get(message.correlation_id)
+        if waiting is not None:
+            done, answer = waiting
+            answer.update(message.payload)
+            done.set()
+
+
+def serve(messenger: WorkerMessenger, address: str) -> None:
+    """Answer HTTP on `host:port` in threads of this worker."""
+    flows = Flows(messenger)
+    messenger.on("NOTIFICATION_SENT", flows.answer)
+    host, _, port = address.rpartition(":")
+    server = ThreadingHTTPServer((host, int(port)), _handler(flows))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="gateway", daemon=True).start()
+
+
+def _handler(flows: Flows) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = SLOWEST_BODY
+
+        def do_GET(self) -> None:
+            if self.path == "/healthz":
+                self._answer(200, {"status": "ok"})
+            else:
+                self._answer(404, {"error": f"no such path; POST to {', '.join(ROUTES)}"})
+
+        def do_POST(self) -> None:
+            length = self.headers.get("Content-Length", "")
+            if not (length.isascii() and length.isdigit()):
+                self._refuse(411, "Content-Length is missing")
+            elif int(length) > LARGEST:
+                self._refuse(413, f"the body is larger than {LARGEST} bytes")
+            elif self.path not in ROUTES:
+                self._refuse(404, f"no such path; POST to {', '.join(ROUTES)}")
+            else:
+                self._run(self.rfile.read(int(length)))
+
+        def _run(self, body: bytes) -> None:
+            try:
+                document = read_json(body)
+            except DocumentError as error:
+                self._answer(400, {"error": str(error)})
+                return
+            if isinstance(document, dict):
+                self._answer(*flows.run(self.path, document))
+            else:
+                self._answer(400, {"error": "the body is not a JSON object"})
+
+        def _refuse(self, status: int, error: str) -> None:
+            self.close_connection = True  # the body is still on its way, and is not read
+            self._answer(status, {"error": error})
+
+        def _answer(self, status: int, document: Mapping[str, Any]) -> None:
+            data = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
+            """Log nothing: telemetry has the figures."""
+
+    return Handler
