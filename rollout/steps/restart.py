@@ -34,10 +34,12 @@ def restart(run: Run) -> Iterator[Note]:
 
 
 def _recall(run: Run, live: Sequence[LiveInstance]) -> None:
-    """See who is back of those that an earlier attempt has asked to restart."""
-    for slot, entry in run.record["restarts"].items():
-        if entry["asked"] and entry["outcome"] != "back":
-            _is_back(run, slot, entry["old"], live)
+    """See who is back of those that an earlier attempt has asked to restart; what it only planned is planned anew."""
+    record = run.record
+    record["restarts"] = {slot: entry for slot, entry in record["restarts"].items() if entry["asked"]}
+    for slot, entry in record["restarts"].items():
+        if entry["outcome"] != "back" and not _is_back(run, slot, entry["old"], live):
+            entry["why"] = "asked for by an earlier attempt, and not back yet"
 
 
 def _plan(run: Run, target: Target) -> None:

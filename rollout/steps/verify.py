@@ -118,7 +118,7 @@ def _instances(run: Run, name: str) -> None:
 def _restarts(run: Run, name: str) -> None:
     entries = run.record["restarts"]
     lost = [slot for slot, entry in entries.items() if entry["outcome"] == "not back"]
-    left = [slot for slot, entry in entries.items() if entry["outcome"] == "not restarted"]
+    left = [slot for slot, entry in entries.items() if entry["outcome"] in {"not restarted", "asked"}]
     if lost:
         run.check(name, "fail", f"not back with the kill: {named(lost)}", "look at their supervisor")
     elif left:

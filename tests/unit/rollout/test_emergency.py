@@ -15,7 +15,7 @@ from rollout.preview import preview
 from rollout.receipt import verify
 from rollout.record import STEPS, Request
 from rollout.release import release
-from tests.unit.rollout.world import FLAGS, KEY, World
+from tests.unit.rollout.world import FLAGS, KEY, Idle, World
 
 YAML_FLAG = "useYamlMessaging"
 
@@ -207,18 +207,6 @@ def test_a_worker_that_does_not_come_back_fails_the_rollback(world):
     assert rollback.exit_code == 1
     assert rollback.receipt["restarts"]["collections-1"]["outcome"] == "not back"
     assert "restarts" in rollback.receipt["failed"]
-
-
-class Idle:
-    """A hand that promises and does nothing."""
-
-    name = "idle"
-
-    def able(self, target):
-        return True
-
-    def restart(self, targets):
-        return {}
 
 
 def test_a_restart_command_that_fails_is_quoted(world):

@@ -13,7 +13,7 @@ from rollout.receipt import verify
 from rollout.record import STEPS, Request
 from tests.support import eventually
 from tests.unit.rollout.fuse import PORTS, Fuse, Killed
-from tests.unit.rollout.world import KEY, World
+from tests.unit.rollout.world import KEY, Idle, World
 
 YAML_FLAG = "useYamlMessaging"
 
@@ -168,6 +168,28 @@ def test_every_attempt_says_how_long_its_steps_took():
     rollback, _ = world.roll_back()
     (attempt,) = rollback.receipt["attempts"]
     assert set(attempt["steps"]) == set(STEPS) - {"receipt"}
+
+
+def test_what_was_only_planned_when_an_attempt_died_is_not_in_the_receipt_of_the_next():
+    world = World()
+    steps = EmergencyRollback(world.ports(), Request(actor="first@host", restart="all")).run()
+    next(event for event in steps if event.step == "restart")
+    steps.close()
+    assert world.journal.running().record["restarts"]["balance-2"]["asked"] == ""
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 0
+    assert set(rollback.receipt["restarts"]) == {"balance-1", "collections-1"}
+
+
+def test_a_restart_that_nobody_waits_for_any_more_is_a_warning():
+    world = troubled()
+    steps = EmergencyRollback(world.ports(restarters=(Idle(),)), Request(actor="first@host")).run()
+    next(event for event in steps if event.step == "restart")
+    steps.close()
+    world.worker("collections-1").deaf = False
+    rollback, _ = world.roll_back(restart="none")
+    assert rollback.exit_code == 0
+    assert rollback.receipt["checks"]["restarts"]["status"] == "warn"
 
 
 def test_a_lead_that_has_passed_on_is_refused():

@@ -118,6 +118,18 @@ class MemoryArchive:
         return f"/receipts/{receipt['receipt']}.json"
 
 
+class Idle:
+    """A hand that promises and does nothing."""
+
+    name = "idle"
+
+    def able(self, target):
+        return True
+
+    def restart(self, targets):
+        return {}
+
+
 class Traffic:
     """No traffic at all."""
 
