@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from controlplane.errors import StartFailed
 from controlplane.listening import Reservation
-from controlplane.processes import Child, Command, Keeper, StopSignal
+from controlplane.processes import Command, Keeper, StopSignal
 from controlplane.settings import Settings
 
 API_THREADS = 8
@@ -87,13 +87,14 @@ def _streams(bind: str) -> list[str]:
     return _gunicorn(bind, options, "controlplane.streams:create_streams()")
 
 
-def _wait_answering(child: Child, url: str, stop: StopSignal) -> None:
+def _wait_answering(child: Command, url: str, stop: StopSignal) -> None:
     deadline = time.monotonic() + READY
     while not answers(f"{url}/healthz"):
+        where = f"; see {child.log}" if child.log else ""
         if not child.alive():
-            raise StartFailed(f"{child.name} ended at once")
+            raise StartFailed(f"{child.name} ended at once{where}")
         if time.monotonic() > deadline:
-            raise StartFailed(f"{child.name} does not answer at {url} within {READY:.0f} s")
+            raise StartFailed(f"{child.name} does not answer at {url} within {READY:.0f} s{where}")
         if stop.wait(_POLL):
             return
 

@@ -62,7 +62,7 @@ class Happenings:
             if len(self.channel):
                 self._tell(traffic=now >= due)
                 due = now + TICK if now >= due else due
-            self._wake.wait(QUICK if self._under_way() else TICK / 2)
+            self._wake.wait(self._pause(due))
             self._wake.clear()
 
     def _tell(self, *, traffic: bool) -> None:
@@ -106,5 +106,8 @@ class Happenings:
     def _pursuing(self) -> bool:
         return self._clock.monotonic() < self._pursued_until
 
-    def _under_way(self) -> bool:
-        return bool(len(self.channel)) and (self._pursuing() or bool(self._rollback))
+    def _pause(self, due: float) -> float:
+        if not len(self.channel):
+            return TICK
+        under_way = self._pursuing() or bool(self._rollback)
+        return QUICK if under_way else max(0.0, due - self._clock.monotonic())

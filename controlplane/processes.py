@@ -61,8 +61,8 @@ class Command:
     def __init__(
         self, name: str, arguments: Sequence[str], environ: Mapping[str, str], *, log: Path | None, grace: float = 10.0
     ) -> None:
-        self.name = name
-        self._arguments, self._environ, self._log, self._grace = list(arguments), dict(environ), log, grace
+        self.name, self.log = name, log
+        self._arguments, self._environ, self._grace = list(arguments), dict(environ), grace
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -78,7 +78,7 @@ class Command:
         """Start it, without waiting for it to be of use."""
         self._sweep()
         with contextlib.ExitStack() as opened:
-            output = opened.enter_context(self._log.open("ab")) if self._log else None
+            output = opened.enter_context(self.log.open("ab")) if self.log else None
             self._process = subprocess.Popen(
                 self._arguments,
                 env=self._environ,
