@@ -31,8 +31,11 @@ class Step:
         return _TONES.get(self.status, "waiting")
 
 
-def steps(events: Sequence[Mapping[str, Any]]) -> list[Step]:
-    """Fold the events of the last attempt into the seven steps; those that have not begun wait."""
+def steps(events: Sequence[Mapping[str, Any]], *, running: bool = False) -> list[Step]:
+    """Fold the events of the last attempt into the seven steps; those that have not begun wait.
+
+    While a rollback is running, the first step that has not told anything yet is the one at work.
+    """
     attempt = max((_attempt(event) for event in events), default=1)
     found: dict[str, Step] = {}
     began: dict[str, float] = {}
@@ -44,7 +47,11 @@ def steps(events: Sequence[Mapping[str, Any]]) -> list[Step]:
         start = began.setdefault(name, ended)
         ended = event["elapsed"]
         found[name] = Step(name, event["status"], event["detail"], ended - start)
-    return [found.get(name, Step(name, "waiting", "", None)) for name in STEPS]
+    told = [found.get(name, Step(name, "waiting", "", None)) for name in STEPS]
+    silent = next((index for index, step in enumerate(told) if step.status == "waiting"), None)
+    if running and silent is not None and not any(step.status == "progress" for step in told):
+        told[silent] = Step(told[silent].name, "progress", "", 0.0)
+    return told
 
 
 def outcome(run: Mapping[str, Any]) -> tuple[str, str]:

@@ -69,8 +69,10 @@ def milliseconds(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Say how long something took."""
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
     if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{seconds:.1f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:

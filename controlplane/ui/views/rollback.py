@@ -52,7 +52,13 @@ def pull() -> AnyResponse:
 def rollback(rollback_id: str) -> Response:
     """Show one rollback, running or done."""
     run = reading.rollback(g.connection, rollback_id)
-    return page("rollback.html", "rollback", run=run, receipt=run["receipt"], steps=steps(run["events"]))
+    return page(
+        "rollback.html",
+        "rollback",
+        run=run,
+        receipt=run["receipt"],
+        steps=steps(run["events"], running=run["state"] == "running"),
+    )
 
 
 @blueprint.get(f"{ENVIRONMENT}/rollback/<rollback_id>/receipt.json")

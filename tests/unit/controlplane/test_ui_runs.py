@@ -20,6 +20,14 @@ def test_a_step_shows_its_last_word_and_the_time_since_the_one_before_it():
     assert found["converge"].tone == "waiting"
 
 
+def test_while_it_runs_the_first_step_that_has_told_nothing_is_at_work():
+    told = [event("preflight", "done", 0.1), event("kill", "done", 0.2)]
+    assert [step.tone for step in steps(told, running=True)[:4]] == ["clear", "clear", "running", "waiting"]
+    assert [step.tone for step in steps(told)[:3]] == ["clear", "clear", "waiting"]
+    told.append(event("converge", "progress", 0.3))
+    assert [step.tone for step in steps(told, running=True)[:4]] == ["clear", "clear", "running", "waiting"]
+
+
 def test_only_the_last_attempt_counts():
     told = [
         event("preflight", "done", 0.1),

@@ -24,7 +24,9 @@ def test_times_are_said_as_coarsely_as_people_say_them(seconds, said):
     assert words.ago(seconds) == said
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.95, "10 s"), (75, "1 min 15 s")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.0404, "40 ms"), (0.9999, "1.0 s"), (9.94, "9.9 s"), (9.95, "10 s"), (75, "1 min 15 s")]
+)
 def test_durations_are_fine_while_they_are_short(seconds, said):
     assert words.duration(seconds) == said
 

@@ -1,6 +1,6 @@
 // The lever, and the story of a rollback as it goes: steps light up as their events come; at the end stands the receipt.
 
-import { all, one, write } from "./page.js";
+import { all, lamp, one, write } from "./page.js";
 import { listen } from "./live.js";
 import { change, read, refusal } from "./api.js";
 import { refresh } from "./regions.js";
@@ -54,33 +54,39 @@ const events = new Map(); // by their cursor, so that what comes twice counts on
 let timers = [];
 
 
-/** The last attempt's events, each step's last word, and how long each step took. */
+const running = () => run.dataset.state === "running";
+
+/** Each step of the last attempt with its last word and when it began; the first silent one is at work while it runs. */
 function fold() {
   const told = [...events.values()];
-  const attempt = Math.max(...told.map((event) => event.data?.attempt ?? 1));
-  let ended = 0;
+  const attempt = Math.max(...told.map((event) => event.data.attempt));
   const steps = new Map();
-  for (const event of told.filter((each) => (each.data?.attempt ?? 1) === attempt)) {
-    const began = steps.get(event.step)?.began ?? ended;
+  let last = { elapsed: 0, heard: performance.now() };
+  for (const event of told.filter((each) => each.data.attempt === attempt)) {
+    const began = steps.get(event.step)?.began ?? last.elapsed;
     steps.set(event.step, { ...event, began });
-    ended = event.elapsed;
+    last = event;
   }
+  const silent = all("[data-step]").map((row) => row.dataset.step).find((name) => !steps.has(name));
+  const busy = [...steps.values()].some((step) => step.status === "progress");
+  if (running() && silent && !busy) steps.set(silent, { ...last, status: "progress", detail: "", began: last.elapsed });
   return steps;
 }
 
 /** A step that goes on is older than its last word. */
-const since = (step) => (step.status === "progress" && run.dataset.state === "running" ? (performance.now() - step.heard) / 1000 : 0);
+function seconds(step) {
+  const since = step.status === "progress" && running() ? (performance.now() - step.heard) / 1000 : 0;
+  return step.elapsed - step.began + since;
+}
 
 function show() {
   const steps = fold();
   for (const row of all("[data-step]")) {
     const step = steps.get(row.dataset.step);
     row.classList.toggle("waiting-step", !step);
-    const lamp = one("[data-f=lamp]", row);
-    const tone = step ? TONES[step.status] : "waiting";
-    if (!lamp.classList.contains(tone)) lamp.className = `lamp ${tone}`;
+    lamp(one("[data-f=lamp]", row), step ? TONES[step.status] : "waiting", row.dataset.title);
     write(one("[data-f=detail]", row), step?.detail ?? "");
-    write(one("[data-f=seconds]", row), step ? duration(step.elapsed - step.began + since(step)) : "");
+    write(one("[data-f=seconds]", row), step ? duration(seconds(step)) : "");
   }
 }
 

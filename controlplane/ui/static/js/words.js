@@ -21,7 +21,8 @@ export function milliseconds(value) {
 }
 
 export function duration(seconds) {
-  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 0.9995) return `${Math.round(Math.max(0, seconds) * 1000)} ms`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
   return age(seconds);
