@@ -62,7 +62,7 @@ def command(port: int | None, data_dir: Path, ready_file: Path | None, *, no_dem
         ports = _ports(port)
         settings = _start(keeper, installation, ports, stop)
         if not no_demo:
-            demo.start(keeper, settings, installation.logs, stop, click.echo)
+            demo.start(keeper, settings, installation.logs, click.echo)
         if not stop.is_set():
             _announce(settings, installation.credentials(), ready_files, data_dir)
         keeper.run(stop)

@@ -1,4 +1,4 @@
-"""Collections takes a settlement in, has balance book it, and tells distributions and notifications once it is booked."""
+"""Collections takes a settlement in, has balance book it, and announces it once it is booked."""
 
 from __future__ import annotations
 

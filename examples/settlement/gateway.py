@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 from foundation.documents import read_json
 from foundation.errors import DocumentError
@@ -46,6 +46,9 @@ ROUTES: Mapping[str, tuple[str, str, str, Shape]] = {
     "/adjustments/request": ("adjustment", "adjustment", "ADJUSTMENT_REQUESTED", dict),
 }
 """Path → name of the flow, domain and type of its first message, and how the body becomes its payload."""
+
+
+NO_SUCH_PATH = f"no such path; POST to {', '.join(ROUTES)}"
 
 
 class Flows:
@@ -88,62 +91,64 @@ class Flows:
             done.set()
 
 
+class Handler(BaseHTTPRequestHandler):
+    """One connection; `serve` makes a subclass that knows its flows."""
+
+    flows: ClassVar[Flows]
+    protocol_version = "HTTP/1.1"
+    timeout = SLOWEST_BODY
+
+    def do_GET(self) -> None:
+        """Say that the gateway lives."""
+        if self.path == "/healthz":
+            self._answer(200, {"status": "ok"})
+        else:
+            self._answer(404, {"error": NO_SUCH_PATH})
+
+    def do_POST(self) -> None:
+        """Run a flow."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()):
+            self._refuse(411, "Content-Length is missing")
+        elif int(length) > LARGEST:
+            self._refuse(413, f"the body is larger than {LARGEST} bytes")
+        elif self.path not in ROUTES:
+            self._refuse(404, NO_SUCH_PATH)
+        else:
+            self._run(self.rfile.read(int(length)))
+
+    def _run(self, body: bytes) -> None:
+        try:
+            document = read_json(body)
+        except DocumentError as error:
+            self._answer(400, {"error": str(error)})
+            return
+        if isinstance(document, dict):
+            self._answer(*self.flows.run(self.path, document))
+        else:
+            self._answer(400, {"error": "the body is not a JSON object"})
+
+    def _refuse(self, status: int, error: str) -> None:
+        self.close_connection = True  # the body is still on its way, and is not read
+        self._answer(status, {"error": error})
+
+    def _answer(self, status: int, document: Mapping[str, Any]) -> None:
+        data = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
+        """Log nothing: telemetry has the figures."""
+
+
 def serve(messenger: WorkerMessenger, address: str) -> None:
     """Answer HTTP on `host:port` in threads of this worker."""
     flows = Flows(messenger)
     messenger.on("NOTIFICATION_SENT", flows.answer)
     host, _, port = address.rpartition(":")
-    server = ThreadingHTTPServer((host, int(port)), _handler(flows))
+    server = ThreadingHTTPServer((host, int(port)), type("GatewayHandler", (Handler,), {"flows": flows}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="gateway", daemon=True).start()
-
-
-def _handler(flows: Flows) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = SLOWEST_BODY
-
-        def do_GET(self) -> None:
-            if self.path == "/healthz":
-                self._answer(200, {"status": "ok"})
-            else:
-                self._answer(404, {"error": f"no such path; POST to {', '.join(ROUTES)}"})
-
-        def do_POST(self) -> None:
-            length = self.headers.get("Content-Length", "")
-            if not (length.isascii() and length.isdigit()):
-                self._refuse(411, "Content-Length is missing")
-            elif int(length) > LARGEST:
-                self._refuse(413, f"the body is larger than {LARGEST} bytes")
-            elif self.path not in ROUTES:
-                self._refuse(404, f"no such path; POST to {', '.join(ROUTES)}")
-            else:
-                self._run(self.rfile.read(int(length)))
-
-        def _run(self, body: bytes) -> None:
-            try:
-                document = read_json(body)
-            except DocumentError as error:
-                self._answer(400, {"error": str(error)})
-                return
-            if isinstance(document, dict):
-                self._answer(*flows.run(self.path, document))
-            else:
-                self._answer(400, {"error": "the body is not a JSON object"})
-
-        def _refuse(self, status: int, error: str) -> None:
-            self.close_connection = True  # the body is still on its way, and is not read
-            self._answer(status, {"error": error})
-
-        def _answer(self, status: int, document: Mapping[str, Any]) -> None:
-            data = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
-            """Log nothing: telemetry has the figures."""
-
-    return Handler
