@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -144,10 +144,9 @@ class Delta:
         for name, histogram in other.flows.items():
             self.flows.setdefault(name, Histogram()).merge(histogram)
 
-    def total(self, name: str, traffic: Iterable[Traffic] | None = None) -> int:
-        """Sum one counter over some traffic, or over all of it."""
-        chosen = self.counts if traffic is None else traffic
-        return sum(self.counts[key][name] for key in chosen if key in self.counts)
+    def total(self, name: str) -> int:
+        """Sum one counter over all traffic."""
+        return sum(counter[name] for counter in self.counts.values())
 
     def to_json(self) -> dict[str, Any]:
         """Write plain JSON values."""
