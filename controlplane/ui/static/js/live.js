@@ -15,7 +15,7 @@ export const contact = { by: "none", at: Date.now(), why: "" };
 let stream = null;
 let attempt = 0;
 let retry = 0;
-let revision = null;
+let revision = page.revision; // the one that the server wrote this page from
 let hidden = 0;
 
 export function listen(kind, handler) {
@@ -24,6 +24,14 @@ export function listen(kind, handler) {
 
 function tell(kind, detail) {
   live.dispatchEvent(new CustomEvent(kind, { detail }));
+}
+
+/** Pass on what was heard; a revision that is new here is told as `flags`, however it came to be known. */
+function heard(kind, detail) {
+  const news = "revision" in detail && kind !== "convergence" && detail.revision !== revision;
+  if (news) revision = detail.revision;
+  if (kind !== "flags") tell(kind, detail);
+  if (news) tell("flags", { revision });
 }
 
 function reached(by) {
@@ -42,9 +50,7 @@ function open() {
     stream.addEventListener(kind, (event) => {
       attempt = 0;
       reached("stream");
-      const detail = JSON.parse(event.data);
-      if (kind === "flags") revision = detail.revision;
-      tell(kind, detail);
+      heard(kind, JSON.parse(event.data));
     });
   }
   stream.onerror = () => close();
@@ -60,11 +66,8 @@ function close() {
 
 async function poll() {
   const answer = await read("/instances");
-  const changed = revision !== null && answer.revision !== revision;
-  revision = answer.revision;
   reached("polling");
-  tell("traffic", answer);
-  if (changed) tell("flags", { revision });
+  heard("traffic", answer);
 }
 
 async function watch() {
@@ -91,7 +94,6 @@ document.addEventListener("visibilitychange", () => {
   } else if (!stream) {
     attempt = 0;
     open();
-    tell("flags", { revision }); // what happened meanwhile was not seen
   }
 });
 

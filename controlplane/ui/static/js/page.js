@@ -6,6 +6,7 @@ export const page = Object.freeze({
   environment: told("environment"),
   api: told("api"),
   stream: told("stream"),
+  revision: told("revision"),
   csrf: told("csrf"),
 });
 

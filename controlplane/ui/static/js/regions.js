@@ -26,6 +26,7 @@ export function refresh() {
 }
 
 async function swap() {
+  if (!one("[data-region]")) return true;
   let response;
   try {
     response = await fetch(location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });

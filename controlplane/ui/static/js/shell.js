@@ -16,7 +16,7 @@ listen("traffic", ({ instances, revision, unmeasured }) => {
   const figures = one("[data-state=figures]");
   figures.hidden = !unmeasured;
   figures.title = unmeasured;
-  if (revision) write(one("[data-state=revision]"), short(revision));
+  write(one("[data-state=revision]"), short(revision));
   write(one("[data-count=instances]"), String(instances.length));
 });
 
@@ -30,10 +30,7 @@ function showContact() {
   else if (contact.by === "stream") lamp(place, "clear", "live");
 }
 
-listen("contact", () => {
-  showContact();
-  if (contact.by !== "lost") refresh();
-});
+listen("contact", showContact);
 listen("flags", ({ revision }) => {
   write(one("[data-state=revision]"), short(revision));
   refresh();

@@ -84,13 +84,13 @@ function asked() {
 
 const path = () => `/flags/${encodeURIComponent(form().dataset.key)}`;
 
-async function put(percentages, reason, words) {
-  const { key, version } = form().dataset;
+async function put(percentages, reason, words, version = form().dataset.version) {
+  const { key } = form().dataset;
   const former = truth();
   const answer = await change("PUT", `${path()}/percentages`, { ...percentages, reason }, version);
   adopt(answer.flag);
   reset();
-  const undo = () => attempt(() => put(former, `undo of ${answer.revision}`, "Undone"));
+  const undo = () => attempt(() => put(former, `undo of ${answer.revision}`, "Undone", answer.flag.version));
   follow(place(), { revision: answer.revision, words, flag: key, convergence: answer.convergence, undo });
   await refresh();
 }
