@@ -8,6 +8,7 @@ there were commands before the client is used again.
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any
 
 import hiredis
@@ -36,12 +37,13 @@ class Wire:
         connection: Any = held.connection
         self._socket: socket.socket = connection._sock  # noqa: SLF001 - there is no public way to the socket
         self._reader = hiredis.Reader(protocolError=exceptions.InvalidResponse, replyError=reply_error)
+        _let_the_kernel_time_out(self._socket)
 
     def send(self, *commands: Command) -> None:
         """Write the commands in one piece; raises redis-py's ConnectionError or TimeoutError."""
         try:
             self._socket.sendall(b"".join([hiredis.pack_command(command) for command in commands]))
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:
             raise exceptions.TimeoutError("timed out while writing") from error
         except OSError as error:
             raise exceptions.ConnectionError(f"the connection broke while writing: {error}") from error
@@ -51,7 +53,7 @@ class Wire:
         while (answer := self._reader.gets()) is False:
             try:
                 piece = self._socket.recv(PIECE)
-            except TimeoutError as error:
+            except (TimeoutError, BlockingIOError) as error:
                 raise exceptions.TimeoutError("timed out while reading") from error
             except OSError as error:
                 raise exceptions.ConnectionError(f"the connection broke while reading: {error}") from error
@@ -61,3 +63,13 @@ class Wire:
         if isinstance(answer, redis.ResponseError):
             raise answer
         return answer
+
+
+def _let_the_kernel_time_out(connected: socket.socket) -> None:
+    """Keep the time-out without Python's own way of it, which asks the kernel twice for each read and write."""
+    timeout = connected.gettimeout()
+    if type(connected) is socket.socket and timeout:
+        seconds, microseconds = divmod(round(timeout * 1_000_000), 1_000_000)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            connected.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", seconds, microseconds))
+        connected.settimeout(None)

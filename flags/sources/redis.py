@@ -47,6 +47,7 @@ class RedisSource:
 
     def run(self, feed: Feed, instance: Instance | None, stop: threading.Event) -> None:
         """Feed the client until `stop` is set; returns only then."""
+        self._waiting = None  # what a fork inherits is the parent's
         failures = 0
         while not stop.is_set():
             try:

@@ -6,6 +6,7 @@ same script on a connection of its own.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Sequence
@@ -124,6 +125,7 @@ def record(instance: Instance) -> str:
     return json.dumps(asdict(instance), separators=(",", ":"))
 
 
+@functools.lru_cache(maxsize=4096)  # the same few hundred records are read again and again
 def _instance(instance_id: str, text: bytes) -> Instance:
     """Read what an instance says of itself; one whose words make no sense to this release still counts by its id."""
     try:
