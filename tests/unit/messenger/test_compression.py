@@ -1,5 +1,6 @@
 import gzip
 import random
+import tracemalloc
 import zlib
 
 import pytest
@@ -44,8 +45,13 @@ def test_a_bomb_is_refused_long_before_it_has_unpacked():
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join([packer.compress(bytes(MIB)) for _ in range(200)] + [packer.flush()])
     assert len(bomb) < MIB
-    with pytest.raises(BodyTooLarge):
-        decompress(GZIP, bomb, MIB)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BodyTooLarge):
+            decompress(GZIP, bomb, MIB)
+        assert tracemalloc.get_traced_memory()[1] < 4 * MIB
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_limit_holds_to_the_byte():
