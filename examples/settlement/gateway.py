@@ -35,7 +35,7 @@ SLOWEST_BODY = 5.0
 
 def _settlement(body: Mapping[str, Any]) -> dict[str, Any]:
     settlement = {name: value for name, value in body.items() if name != "settlementId"}
-    return {"settlement": {**settlement, "id": body.get("settlementId"), "status": "received"}}
+    return {"settlement": {**settlement, "id": body.get("settlementId"), "status": "pending"}}
 
 
 Shape = Callable[[Mapping[str, Any]], dict[str, Any]]
