@@ -23,10 +23,12 @@ def main():
 
 
 @contextmanager
-def running(site, pools, *, supervisor="", **settings):
+def running(site, pools, *, supervisor="", environ=None, **settings):
     """Run a supervisor with its workers; whatever happens, none is left behind."""
     plan = {"site": site, "pools": pools, "supervisor": supervisor, "settings": settings}
-    process = subprocess.Popen([sys.executable, "-m", "tests.e2e.fleet", json.dumps(plan)], cwd=ROOT, env=os.environ)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.fleet", json.dumps(plan)], cwd=ROOT, env={**os.environ, **(environ or {})}
+    )
     try:
         yield process
     finally:
