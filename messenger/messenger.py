@@ -26,7 +26,7 @@ from messenger.telemetry import Delta, Telemetry
 from messenger.templates import validate
 
 Reporter = Callable[[Delta], None]
-"""Takes what was counted since the last time; raises StoreUnreachable or StoreRefused where it can't."""
+"""Takes what was counted since the last time, often nothing; raises StoreUnreachable or StoreRefused where it can't."""
 
 _log = logging.getLogger(__name__)
 
@@ -249,10 +249,8 @@ class WorkerMessenger:
         if self._report_to is None:
             return
         delta = self.telemetry.drain()
-        if not delta:
-            return
         try:
-            self._report_to(delta)
+            self._report_to(delta)  # nothing, too: the store ages what it has when it is told something
         except BaseException:
             self.telemetry.restore(delta)
             raise
