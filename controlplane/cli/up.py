@@ -61,8 +61,9 @@ def command(port: int | None, data_dir: Path, ready_file: Path | None, *, no_dem
         _forget(ready_files)
         ports = _ports(port)
         settings = _start(keeper, installation, ports, stop)
-        if not no_demo:
-            demo.start(keeper, settings, installation.logs, click.echo)
+        gateway = None if no_demo else demo.start(keeper, settings, installation.logs, click.echo)
+        if gateway:
+            demo.wait_live(Connection(settings).registry, stop, click.echo)
         if not stop.is_set():
             _announce(settings, installation.credentials(), ready_files, data_dir)
         keeper.run(stop)

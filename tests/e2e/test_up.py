@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 class Up:
     """One running `signalbox up`."""
 
-    def __init__(self, folder, *words, port=0, environ=()):
+    def __init__(self, folder, *words, port=0, environ=(), cwd=ROOT):
         self.folder, self.ready_file = folder, folder.parent / f"{folder.name}.ready"
         self.ready_file.unlink(missing_ok=True)
         self.port = port or free_port()
@@ -43,7 +43,7 @@ class Up:
         ]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*line, *words], cwd=ROOT, env={**os.environ, **dict(environ)}, stdout=output, stderr=subprocess.STDOUT
+                [*line, *words], cwd=cwd, env={**os.environ, **dict(environ)}, stdout=output, stderr=subprocess.STDOUT
             )
 
     def wait_ready(self):
@@ -286,4 +286,33 @@ def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(up):
     one = up("--no-demo")
     said = one_clear_line(refused("--data-dir", one.folder))
     assert f"process {one.process.pid}" in said
+    assert one.call("flags")["flags"]
+
+
+def test_the_demo_brings_workers_of_every_domain_that_come_back_and_leave_nobody_behind(up):
+    one = up()
+    domains = {"collections", "balance", "distributions", "free-play", "adjustment", "notifications", "gateway"}
+    instances = one.call("instances")["instances"]
+    assert {each["domain"] for each in instances} == domains
+    assert all(each["kind"] == "worker" for each in instances)
+    eventually(lambda: any(each["sent"] for each in one.call("instances")["domains"]), 20)
+
+    supervisor = min(pid for pid, name in one.family().items() if name.rstrip().endswith("-m examples.settlement"))
+    workers = {each["pid"] for each in instances}
+    os.kill(supervisor, signal.SIGKILL)
+    eventually(lambda: not alive(workers), 15, message="workers outlived their supervisor")
+
+    def all_back():
+        found = one.call("instances")["instances"]
+        return {each["domain"] for each in found if each["pid"] not in workers} == domains
+
+    eventually(all_back, 30, message=one.said)
+    family = one.family()
+    assert one.stop() == 0
+    assert alive(family) == []
+
+
+def test_a_folder_without_the_example_is_said_so_and_everything_else_runs(up, tmp_path):
+    one = up(environ={"PYTHONPATH": str(ROOT)}, cwd=tmp_path)
+    assert "no examples/settlement in this folder" in one.said()
     assert one.call("flags")["flags"]
