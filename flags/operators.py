@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import re2
-
 from flags import fields
 from flags.model import Clause
+from flags.patterns import PatternInvalid, Patterns
 from foundation.errors import DocumentError
 
 Values = tuple[Any, ...]
@@ -26,10 +25,6 @@ Predicate = Callable[[Mapping[str, Any]], bool]
 MAX_VALUE = 1_000
 """Characters of one value of a clause."""
 
-MAX_MATCHED = 10_000
-"""Characters of an attribute beyond which `matches` does not look at it: RE2 takes time by text times pattern."""
-
-_PATTERN_MEMORY = 1 << 18
 _MAX_VERSION = 256
 
 
@@ -74,15 +69,10 @@ def _text(value: Any, field: str) -> str:
 def _pattern(value: Any, field: str) -> str:
     pattern = _text(value, field)
     try:
-        _regex(pattern)
-    except re2.error as error:
-        raise DocumentError(field, f"is not an RE2 pattern ({_reason(error)})", value=pattern) from error
+        Patterns((pattern,))
+    except PatternInvalid as error:
+        raise DocumentError(field, f"is not an RE2 pattern ({error})", value=pattern) from error
     return pattern
-
-
-def _reason(error: Exception) -> str:
-    reason = error.args[0] if error.args else ""
-    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
 
 
 def _version_text(value: Any, field: str) -> str:
@@ -97,14 +87,6 @@ def _version_text(value: Any, field: str) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _regex(pattern: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _PATTERN_MEMORY
-    options.never_capture = True
-    return re2.compile(pattern, options)
 
 
 def _version(text: Any) -> Any:
@@ -195,14 +177,11 @@ def _contains(attribute: str, values: Values) -> Predicate:
 
 
 def _matches(attribute: str, values: Values) -> Predicate:
-    searches = [_regex(pattern).search for pattern in values]
+    patterns = Patterns(values)
 
     def holds(context: Mapping[str, Any]) -> bool:
         value = context.get(attribute)
-        if not isinstance(value, str) or len(value) > MAX_MATCHED:
-            return False
-        encoded = value.encode(errors="replace")
-        return any(search(encoded) is not None for search in searches)
+        return isinstance(value, str) and patterns.match(value)
 
     return holds
 
