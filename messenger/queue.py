@@ -6,7 +6,7 @@ once, handled exactly once (mark, result and acknowledgement are one step), orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,13 @@ def reading_order(turn: int) -> tuple[str, ...]:
     """
     first = {3: "normal", 7: "low"}.get(turn % 8, "high")
     return (first, *(priority for priority in PRIORITIES if priority != first))
+
+
+def check_priorities(frames: Iterable[tuple[str, object]]) -> None:
+    """Raise ValueError for a priority that there is not: its stream would have no reader."""
+    for priority, _ in frames:
+        if priority not in PRIORITIES:
+            raise ValueError(f"no such priority: {priority!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,8 @@ class Queue(Protocol):
         """Append (priority, frame) pairs in order, in one round trip; for each None, or why it was refused.
 
         A frame id that was taken before is recognised and answered with None. Raises QueueFull where the bound would be
-        passed, or StoreRefused where the server will not write; then none of these frames was taken.
+        passed, or StoreRefused where the server will not write; then none of these frames was taken. ValueError for a
+        priority that there is not.
         """
 
     def join(self, consumer: str, words: frozenset[str], lease: float) -> None:

@@ -175,17 +175,18 @@ class Contents:
     def settle(self, settlement: Settlement) -> None:
         """Mark, keep results, bury letters, and take a finished frame off."""
         stream, entry = self.streams[settlement.delivery.priority], settlement.delivery.entry
-        was_pending = entry in stream.pending
+        still_open = entry in stream.frames
         for message in settlement.handled:
             if not self._mark(message.message_id):
                 continue
             self.handled += 1
             if message.result is not None:
                 self.results[self.next_id()] = (message.message_id, message.result)
-        for letter in settlement.letters if was_pending else ():
+        for letter in settlement.letters if still_open else ():
             if letter.reason == "quarantine" or self._mark(letter.id):
                 self._bury(letter)
         if settlement.finished:
+            stream.waiting.pop(entry, None)
             stream.pending.pop(entry, None)
             stream.frames.pop(entry, None)
 

@@ -2,12 +2,14 @@
 -- KEYS: queues (set of domains), barred (set of words), generation of the bars (string).
 -- ARGV: verb, then: enroll a domain · bar words · release words · look nothing.
 -- Answers {generation, words barred, domains}. A queue takes over the bars of a generation newer than the one it has, so a
--- late message about an old one changes nothing.
+-- late word about an old one changes nothing. Generations are times, in microseconds: where these keys are lost and the
+-- queues are not, a count would begin again below what the queues have, and the next kill would pass them by.
 
 local verb = ARGV[1]
 
--- A full server takes this and then the rest, see keys.lua.
-redis.call('SREM', KEYS[2], '')
+if verb ~= 'look' then
+  redis.call('SREM', KEYS[2], '')  -- a full server takes this and then the rest, see keys.lua
+end
 
 if verb == 'enroll' then
   redis.call('SADD', KEYS[1], ARGV[2])
@@ -17,7 +19,9 @@ elseif verb == 'bar' or verb == 'release' then
     changed = changed + redis.call(verb == 'bar' and 'SADD' or 'SREM', KEYS[2], ARGV[place])
   end
   if changed > 0 then
-    redis.call('INCR', KEYS[3])
+    local time = redis.call('TIME')
+    local next = math.max(time[1] * 1000000 + time[2], tonumber(redis.call('GET', KEYS[3]) or 0) + 1)
+    redis.call('SET', KEYS[3], string.format('%.0f', next))
   end
 end
 

@@ -50,6 +50,7 @@ local function quarantine(counts, priority, entry, detail)
   }, fields)
   if pending then
     redis.call('HSET', key('moved'), priority .. ':' .. id, name)
+    redis.call('EXPIRE', key('moved'), 7 * 24 * 3600)
   end
 end
 

@@ -17,7 +17,16 @@ from foundation.errors import DocumentError
 from messenger.envelope import is_domain
 from messenger.errors import PoisonFrame, QueueFull
 from messenger.frame import Frame
-from messenger.queue import DeadLetter, Delivery, FrameRefusal, Member, QueueLimits, QueueState, Settlement
+from messenger.queue import (
+    DeadLetter,
+    Delivery,
+    FrameRefusal,
+    Member,
+    QueueLimits,
+    QueueState,
+    Settlement,
+    check_priorities,
+)
 from messenger.queues.contents import Contents, numbers
 
 
@@ -84,6 +93,7 @@ class MemoryQueue:
 
     def append(self, frames: Sequence[tuple[str, Frame]]) -> list[FrameRefusal | None]:
         """Append (priority, frame) pairs in order; for each None, or why it was refused."""
+        check_priorities(frames)
         contents = self._contents
         with contents.changed:
             contents.exists = True
@@ -117,6 +127,8 @@ class MemoryQueue:
 
     def receive(self, consumer: str, limit: int, block: float) -> list[Delivery]:
         """Take up to `limit` new frames; wait up to `block` seconds, of real time, for the first one."""
+        if limit < 1:
+            return []
         deadline, turn = time.monotonic() + block, next(self._turns)
         with self._contents.changed:
             while not self._closed:

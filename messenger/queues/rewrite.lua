@@ -19,7 +19,7 @@ if at ~= before then
   return {'moved', at}
 end
 if at == '' then
-  redis.call('DEL', copy)
+  redis.call('UNLINK', copy)
 end
 
 local changes = {}

@@ -27,6 +27,7 @@ from messenger.queue import (
     QueueLimits,
     QueueState,
     Settlement,
+    check_priorities,
     reading_order,
 )
 from messenger.queues import census, scripts
@@ -74,6 +75,7 @@ class RedisQueue:
 
     def append(self, frames: Sequence[tuple[str, Frame]]) -> list[FrameRefusal | None]:
         """Append (priority, frame) pairs in order; for each None, or why it was refused."""
+        check_priorities(frames)
         limits = self.site.limits
         arguments: list[Any] = [limits.frames, int(limits.append_window * 1000)]
         for priority, frame in frames:

@@ -162,6 +162,11 @@ class TestAppendingAndReceiving:
         assert bodies(take(other)) == ["still there"]
         assert take(queue) == []
 
+    def test_a_priority_that_nobody_reads_is_refused(self, queue):
+        with pytest.raises(ValueError, match="urgent"):
+            queue.append([("high", frame()), ("urgent", frame())])
+        assert take(queue) == []
+
     def test_a_frame_id_is_taken_once(self, queue):
         one, two = frame("one"), frame("two")
         assert append(queue, one) == [None]
@@ -776,6 +781,28 @@ class TestRedisAlone:
         server.release_all(YAML_WORD)
         queue.take_over(old)
         assert queue.state().admits == ALL_WORDS
+
+    def test_a_kill_reaches_queues_that_outlived_what_they_share(self, own):
+        redis_server, server, queue = own
+        append(queue, frame())
+        for _ in range(3):
+            server.bar_all(YAML_WORD)
+            server.release_all(YAML_WORD)
+        with connect(redis_server.url) as client:
+            client.delete("sb:{test}:barred", "sb:{test}:barred:generation")
+        server.bar_all(YAML_WORD)
+        assert queue.state().admits == JSON_ONLY
+
+    def test_what_stands_there_can_be_read_while_nothing_can_be_written(self, own):
+        redis_server, server, queue = own
+        append(queue, frame())
+        with connect(redis_server.url) as client:
+            client.config_set("min-replicas-to-write", "1")
+            assert server.domains() == ["collections"]
+            assert queue.state().frames_by_type == {JSON: 1}
+            assert queue.seen(["m1"]) == [False]
+            assert len(queue.peek()) == 1
+            assert server.queue("unborn").state().messages == 0
 
     def test_a_reply_that_was_lost_can_be_asked_for_again(self, own):
         redis_server, _, queue = own
