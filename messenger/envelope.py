@@ -24,7 +24,7 @@ BATCH_TYPE = "MESSAGE_BATCH"
 MAX_ID_LENGTH = 200
 
 _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_VERSION = re.compile(r"1(\.\d{1,3})?")
+_VERSION = re.compile(r"1(\.[0-9]{1,3})?")
 _LONGEST_TIMESTAMP = len("2025-01-26T15:30:00.123456789+00:00")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -198,22 +198,27 @@ def _timestamp(text: Any) -> str:
 
 
 def _metadata(metadata: Mapping[str, Any]) -> Metadata:
-    priority, ttl = metadata.get("priority", "normal"), metadata.get("ttl")
+    get = metadata.get
+    fields = get("sourceDomain"), get("targetDomain"), get("priority", "normal"), get("ttl")
+    try:
+        return _shared(*fields)
+    except TypeError:  # something that has no hash, and is none of what these may be
+        return _metadata_of(*fields)
+
+
+def _metadata_of(source: Any, target: Any, priority: Any, ttl: Any) -> Metadata:
     if priority not in PRIORITIES:
         _refuse("metadata.priority", f"must be one of {', '.join(PRIORITIES)}")
     if ttl is not None and (type(ttl) is not int or ttl <= 0):
         _refuse("metadata.ttl", "must be a positive number of milliseconds")
-    return _shared(_domain(metadata, "sourceDomain"), _domain(metadata, "targetDomain"), priority, ttl)
+    return Metadata(_domain("sourceDomain", source), _domain("targetDomain", target), priority, ttl)
 
 
-@lru_cache(maxsize=1024)
-def _shared(source: str, target: str, priority: str, ttl: int | None) -> Metadata:
-    """Make metadata once for all the messages of one kind and way: they can't be changed."""
-    return Metadata(source, target, priority, ttl)
+_shared = lru_cache(maxsize=1024, typed=True)(_metadata_of)
+"""Checks and makes metadata once for all the messages that go one way: they can't be changed."""
 
 
-def _domain(metadata: Mapping[str, Any], name: str) -> str:
-    domain = metadata.get(name)
+def _domain(name: str, domain: Any) -> str:
     if domain is None:
         _refuse(f"metadata.{name}", "is missing")
     if not isinstance(domain, str) or not is_domain(domain):

@@ -53,7 +53,7 @@ def test_what_is_missing_is_named(field):
     ("field", "value"),
     [
         *(("type", value) for value in ("", 5, "x" * 201, "a\nb", ["x"], "MESSAGE_BATCH")),
-        *(("version", value) for value in ("2.0", 2, "1.", "", True, [], "1.0.0", "1.0001")),
+        *(("version", value) for value in ("2.0", 2, "1.", "", True, [], "1.0.0", "1.0001", "1.\u0663")),
         *(("messageId", value) for value in ("", 5, "x" * 201, "a\tb", {})),
         *(("correlationId", value) for value in ("", False, "\u2028")),
         *(("timestamp", value) for value in ("", 5, "yesterday", "2025-01-26", "2025-02-30T00:00:00Z")),
