@@ -43,6 +43,12 @@ def test_every_decision_record_is_listed():
     assert listed == {path.name for path in (ROOT / "docs/decisions").glob("0*.md")}
 
 
+def test_every_promise_names_tests_that_exist():
+    named = re.findall(r"`((?:unit|contract|e2e|vectors)/[^`]+)`", (ROOT / "docs/reference/promises.md").read_text())
+    assert named
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
+
+
 def undocumented(path: Path) -> list[str]:
     tree = ast.parse(path.read_text())
     missing = [] if ast.get_docstring(tree) or not tree.body else ["the module"]

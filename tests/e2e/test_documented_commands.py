@@ -1,0 +1,71 @@
+"""What the README and the tutorial tell people to type works on a running product, line by line, in order."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.browser.product import running_product
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+TYPED = (".venv/bin/signalbox ", "scripts/rollback.sh ")
+REFUSED = {".venv/bin/signalbox flags enable useYamlMessaging": 1}
+"""Lines that are there to be refused: in the tutorial, enabling a flag that is on hold."""
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory):
+    with running_product(tmp_path_factory.mktemp("documented")) as product:
+        yield product
+
+
+@pytest.fixture
+def terminal(product):
+    """A function that runs a line as the documentation shows it, against this product."""
+    ready = product.ready
+    environ = {**os.environ, "SIGNALBOX_REDIS_URL": ready["redis_url"], "SIGNALBOX_QUEUE_URL": ready["queue_url"]}
+
+    def run(line):
+        command = line.replace(".venv/bin/signalbox", f"{sys.executable} -m controlplane.cli", 1)
+        return subprocess.run(
+            ["/bin/bash", "-c", command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def typed_lines(page):
+    return [line.strip() for line in (ROOT / page).read_text().splitlines() if line.strip().startswith(TYPED)]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/your-first-rollout.md"])
+def test_every_line_to_type_works(terminal, page):
+    lines = typed_lines(page)
+    assert len(lines) >= 5
+    for line in lines:
+        done = terminal(line)
+        expected = REFUSED.get(line, 0)
+        assert done.returncode == expected, (line, done.stdout, done.stderr)
+
+
+def test_a_settlement_by_hand_is_answered_by_notifications(product):
+    body = {"settlementId": "PEN_001", "customerId": "CUST_001", "amount": 166.67, "stake": 100.0}
+    said = Path(product.ready["data_dir"]).with_name("up.log").read_text()
+    gateway = re.search(r"gateway is (http://\S+)", said).group(1)
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        f"{gateway}/collections/process-settlement",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 - our own server
+        document = json.load(answer)
+    assert document["notification"]["recipient"] == "CUST_001"
+    assert document["notification"]["notificationId"] == "NOTE_PEN_001"
+    assert document["seconds"] < 10
