@@ -17,6 +17,7 @@ from foundation.embedded import EmbeddedRedis
 from messenger.formats import YAML, FixedPolicy, Format
 from messenger.messenger import WorkerMessenger
 from messenger.queues.streams import RedisQueueServer
+from messenger.queues.telemetry import TelemetryStore
 from rollout.journals.redis import RedisJournal
 from rollout.release import release
 from tests.support import eventually
@@ -120,6 +121,13 @@ class Site:
             for name in names:
                 sender.send("NUMBERED", {"number": name, "amount": 166.67}, target=domain, message_id=name)
         return names
+
+    def pass_a_message(self, domain):
+        """Send a message and wait until its being received is reported: there is traffic now."""
+        with self.sender() as sender:
+            sender.send("NUMBERED", {"number": "one"}, target=domain)
+        with closing(TelemetryStore(self.queue_server.url, ENVIRONMENT)) as telemetry:
+            eventually(lambda: any(one.received for one in telemetry.domains(60)), message="no report")
 
     def frames(self, domain):
         """Count what stands in a queue, by content type."""

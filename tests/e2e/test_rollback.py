@@ -122,9 +122,10 @@ def test_a_worker_that_is_stopped_is_restarted_and_named(site):
 
 def test_killed_at_each_step_and_run_again_it_ends_safe_under_one_receipt(site, orphan):
     waiting = site.leave_waiting(orphan, 200)
+    site.pass_a_message("collections")
     steps = ("preflight", "kill", "converge", "restart", "queues", "verify")
-    for step in steps:
-        kill_at(site, step)
+    for number, step in enumerate(steps, start=1):
+        kill_at(site, step, number)
     code, receipt, said = site.roll_back()
     assert code == 0, said
     assert [bool(attempt["ended"]) for attempt in receipt["attempts"]] == [False] * len(steps) + [True]
@@ -136,25 +137,33 @@ def test_killed_at_each_step_and_run_again_it_ends_safe_under_one_receipt(site, 
     workers.terminate()
 
 
-def kill_at(site, step):
-    """Run until a step has told something, and send SIGKILL; it would watch the probes before for a while."""
+def kill_at(site, step, attempt):
+    """Run until a step of this attempt has told something, and send SIGKILL; with traffic, verify takes a while.
+
+    Until it leads, it tells what the attempt before it has told.
+    """
     process = site.start("rollback", "--yes", "--json", "--window", "5", stdout=subprocess.PIPE)
     with process.stdout:
-        mine = (event for event in map(json.loads, process.stdout) if "following" not in event["detail"])
-        assert any(event["step"] == step for event in mine)
+        events = map(json.loads, process.stdout)
+        assert any(event["step"] == step and event["data"]["attempt"] == attempt for event in events)
         process.kill()
         process.wait()
 
 
-def test_two_levers_pulled_at_once_are_one_rollback(site):
+def test_a_second_lever_pulled_meanwhile_follows_the_first_to_the_same_receipt(site, orphan):
     count = len(site.journal.receipts())
-    first, second = (
-        site.start("rollback", "--yes", "--json", "--window", "0", stdout=subprocess.PIPE) for _ in range(2)
-    )
+    site.leave_waiting(orphan, 5)
+    words = ("rollback", "--yes", "--json", "--window", "0", "--queues", "drain")
+    first = site.start(*words, stdout=subprocess.PIPE)
+    assert any(json.loads(line)["step"] == "queues" for line in first.stdout)
+    second = site.start(*words, stdout=subprocess.PIPE)
+    assert "following" in json.loads(second.stdout.readline())["detail"]
+    workers = site.work(orphan, 1)  # it drains the queue, which the first is waiting for
     ends = [json.loads(process.communicate(timeout=60)[0].splitlines()[-1]) for process in (first, second)]
     assert [end["exit"] for end in ends] == [0, 0]
     assert ends[0]["receipt"] == ends[1]["receipt"]
     assert len(site.journal.receipts()) == count + 1
+    workers.terminate()
 
 
 def test_a_listener_that_hangs_up_does_not_stop_it(site):
