@@ -2,8 +2,9 @@
 
 The yardstick, 1x, is what the seed does in Python's plainest words: one message at a time, `json.dumps` and XADD with
 redis-py in one process, XREADGROUP, `json.loads` and XACK in another. Ours are real WorkerMessengers in two processes,
-with flags evaluated for each message, templates checked on both sides, deduplication, telemetry and all: one by one, in
-batches, and in batches of YAML.
+with flags evaluated for each message, admission, deduplication, telemetry and all: one by one, in batches, and in
+batches of YAML. The yardstick checks no message against a template, and neither do these; the last line does, on both
+sides, as workers do unless they are told otherwise.
 
 Every message is a settlement unlike any other, since a batch of one object many times makes YAML look fast. A round
 runs each arm once, in turn; a ratio is taken within its round, and the figure is the median over the rounds. The clock
@@ -23,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ import redis
 from figures import Figure, report
 
 from flags.client import FlagClient
+from flags.instances import Instance
 from flags.sources.file import FileSource
 from foundation.embedded import EmbeddedRedis
 from foundation.ids import new_id
@@ -39,6 +42,8 @@ from messenger.formats import BATCHING_FLAG, COMPRESSION_FLAG, YAML_FLAG
 from messenger.messenger import WorkerMessenger
 from messenger.policy import FlagPolicy
 from messenger.queues.streams import RedisQueueServer
+from messenger.queues.telemetry import TelemetryStore
+from messenger.settings import MessengerSettings
 
 ENVIRONMENT = "bench"
 FALLBACKS = {YAML_FLAG: "json", COMPRESSION_FLAG: "uncompressed", BATCHING_FLAG: "individual"}
@@ -49,12 +54,20 @@ PATIENCE = 120.0
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of passing messages: how many a run sends, and the flags' percentages; None for the yardstick."""
+    """One way of passing messages.
+
+    Args:
+        messages: how many a run sends.
+        percentages: of the flags that are not at 0; None for the yardstick, which has no flags.
+        least: what its ratio should be.
+        validate: whether messages are checked against their template.
+    """
 
     name: str
     messages: int
     percentages: Mapping[str, int] | None = None
     least: float | None = None
+    validate: bool = False
 
 
 ARMS = (
@@ -62,6 +75,7 @@ ARMS = (
     Arm("one by one, JSON", 2_000, {}),
     Arm("batched, JSON", 20_000, {BATCHING_FLAG: 100}, 6.0),
     Arm("batched, YAML", 20_000, {BATCHING_FLAG: 100, YAML_FLAG: 100}, 3.0),
+    Arm("batched, JSON, templates checked", 20_000, {BATCHING_FLAG: 100}, validate=True),
 )
 
 
@@ -164,11 +178,11 @@ def _messenger(url: str, domain: str, arm: Arm) -> WorkerMessenger:
         client = FlagClient(FileSource(Path(folder) / "flags.json"))
         client.start()
     server = RedisQueueServer(url, ENVIRONMENT)
-    return WorkerMessenger(server, domain, instance_id=new_id(domain), policy=FlagPolicy(client), reporter=_count)
-
-
-def _count(_: object) -> None:
-    """Stand for the telemetry store, which is written to once a second."""
+    name, settings = new_id(domain), MessengerSettings(validate=arm.validate)
+    reporter = partial(TelemetryStore(url, ENVIRONMENT).report, Instance(name, name, domain=domain))
+    return WorkerMessenger(
+        server, domain, instance_id=name, policy=FlagPolicy(client), reporter=reporter, settings=settings
+    )
 
 
 def _payloads(arm: Arm) -> list[dict[str, Any]]:

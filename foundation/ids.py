@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -18,7 +18,7 @@ _RANDOM_BITS = 80
 def new_id(prefix: str = "") -> str:
     """Make a unique id such as `msg_01jg3k…`: 26 characters that sort by time (to the millisecond) after the prefix."""
     milliseconds = time.time_ns() // 1_000_000
-    return _named(prefix, milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
+    return _named(prefix, milliseconds << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big"))
 
 
 def derived_id(cause: str, index: int) -> str:

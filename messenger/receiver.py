@@ -226,7 +226,7 @@ class Receiver:
         self._outgoing.extend(send.kept)
         self._done.add(message.message_id)
         work.handled.append(Handled(message.message_id, result))
-        self.telemetry.handled(work.traffic, max(0.0, self._now() - work.delivery.appended))
+        work.latencies.append(max(0.0, self._now() - work.delivery.appended))
 
     def _failed(self, work: Work, index: int, message: Envelope, error: BaseException) -> None:
         self.telemetry.failed(work.traffic)
@@ -252,6 +252,10 @@ class Receiver:
             if self._leaving(stop):
                 return False
             time.sleep(pauses.next())
+        for work in works:
+            if work.latencies:
+                self.telemetry.handled(work.traffic, *work.latencies)
+                work.latencies.clear()
         for work in works if finished else ():
             del self._held[work.place]
             if work.retry:

@@ -187,16 +187,20 @@ class Telemetry:
         """Count messages taken out of a queue."""
         self.counted(traffic, "received", messages)
 
-    def handled(self, traffic: Traffic, latency: float) -> None:
-        """Count a message that was handled, `latency` seconds after it was appended."""
-        milliseconds = latency * 1000
+    def handled(self, traffic: Traffic, *latencies: float) -> None:
+        """Count messages that were handled, each so many seconds after it was appended."""
+        new = Histogram()
         with self._lock:
-            self._count(traffic, "handled", 1)
-            self._delta.latency(traffic).add(milliseconds)
-            first = not self._latency.buckets
-            self._latency.add(milliseconds)
             # The seed's moving average, but it starts at the first value instead of climbing from 0 to it.
-            self._average = milliseconds if first else _ALPHA * milliseconds + (1 - _ALPHA) * self._average
+            average = self._average if self._latency.buckets else latencies[0] * 1000
+            for latency in latencies:
+                milliseconds = latency * 1000
+                new.add(milliseconds)
+                average = _ALPHA * milliseconds + (1 - _ALPHA) * average
+            self._average = average
+            self._count(traffic, "handled", len(latencies))
+            self._delta.latency(traffic).merge(new)
+            self._latency.merge(new)
 
     def failed(self, traffic: Traffic, kind: str = "errors", times: int = 1) -> None:
         """Count failures: errors, decode_failures, invalid, expired, refused, duplicates or dead."""

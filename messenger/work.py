@@ -25,6 +25,7 @@ class Work:
         now: when it was taken apart, by the queue's clock.
         messages: those that can be handled, with their place in the frame.
         handled, letters: what became of messages since the last `settlement`.
+        latencies: seconds from the append to the end of the handler, for each that was handled since.
         retry: a handler failed and is to be tried again, so the frame stays pending.
         traffic: what its messages are counted as.
     """
@@ -35,6 +36,7 @@ class Work:
     messages: list[tuple[int, Envelope]] = field(default_factory=list)
     handled: list[Handled] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
     retry: bool = False
 
     @property
