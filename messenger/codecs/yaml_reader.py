@@ -19,6 +19,7 @@ from messenger.codecs.values import count
 from messenger.codecs.yaml_dialect import END, keeps_to_dialect
 from messenger.errors import DecodeFailed
 
+_ROOT = 0
 _BLANKS_FIRST = b'"  '
 _END = f"\n{END}".rstrip().encode()
 
@@ -69,7 +70,7 @@ def _read_dialect(body: bytes) -> Any:
 def _as_json(tree: Any, room: int) -> bytearray:
     # Into a buffer of ours: rapidyaml's own result ends at the first NUL, and takes it twice as long.
     buffer = bytearray(room)
-    failed, size = ryml.emit_json_to_substr(tree, tree.root_id(), buffer)
+    failed, size = ryml.emit_json_to_substr(tree, _ROOT, buffer)
     if failed:
         return _as_json(tree, size)
     del buffer[size:]
