@@ -33,18 +33,27 @@ def main():
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1200, "height": 720}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1200, "height": 740}, color_scheme="light")
         page.set_default_timeout(60_000)
         sign_in(page, product)
-        pilot(product)
+        pilot(page, product)
         instances(page, product)
         flags(page, product)
         rollback(page, product)
         browser.close()
 
 
-def pilot(product):
-    product.set_percentages(FLAG, collections=50, distributions=25)
+def pilot(page, product):
+    page.goto(product.page(f"flags/{FLAG}"))
+    ask(page, "pilot", collections=50, distributions=25)
+
+
+def ask(page, reason, **percentages):
+    for domain, percentage in percentages.items():
+        page.get_by_label(f"{domain}, percent;").fill(str(percentage))
+    page.get_by_label("Why").fill(reason)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#said-tracks")).to_contain_text("have it")
 
 
 def instances(page, product):
@@ -61,10 +70,7 @@ def flags(page, product):
     keep(page, "flags")
     page.goto(product.page(f"flags/{FLAG}"))
     expect(page.locator("[data-state=contact]")).to_have_text("live")
-    page.get_by_label("distributions, percent;").fill("30")
-    page.get_by_label("Why").fill("nothing amiss at a quarter")
-    page.get_by_role("button", name="Save").click()
-    expect(page.locator("#said-tracks")).to_contain_text("have it")
+    ask(page, "nothing amiss at a quarter", distributions=30)
     page.wait_for_timeout(10_000)  # the window again
     page.mouse.move(0, 0)
     keep(page, "flag")
@@ -84,6 +90,7 @@ def rollback(page, product):
 
 def keep(page, name):
     picture = IMAGES / f"{name}.png"
+    page.wait_for_timeout(400)  # colours fade from one theme to the other
     page.screenshot(path=picture)
     size = picture.stat().st_size
     print(f"{picture.relative_to(ROOT)}  {size // 1000} kB")  # noqa: T201 - what a script is for
