@@ -116,6 +116,15 @@ def test_a_figure_that_is_none_is_refused_and_the_control_returns_to_the_truth(t
     tabs.expect_complaint("400")
 
 
+def test_an_answer_that_never_comes_is_not_taken_for_either(tabs, flag_tab, product):
+    flag_tab.route("**/percentages", lambda route: route.abort())
+    flag_tab.get_by_label("collections, percent;").fill("30")
+    save(flag_tab)
+    expect(flag_tab.locator("#said-tracks")).to_contain_text("it is not known whether this was saved")
+    expect(flag_tab.get_by_label("collections, percent;")).to_have_value("")
+    tabs.expect_complaint("ERR_FAILED")
+
+
 def test_everything_can_be_done_from_the_keyboard(tabs, product):
     tab = tabs.open(product.page("flags"))
     tab.keyboard.press("/")

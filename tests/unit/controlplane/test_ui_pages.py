@@ -4,8 +4,12 @@ import pytest
 
 from flags import edits, service
 from flags.documents import parse_flag
-from flags.model import Hold
+from flags.instances import Instance
+from flags.model import Hold, Revision
 from foundation.errors import StoreUnreachable
+from messenger.formats import IDENTITY, JSON
+from messenger.frame import Frame
+from messenger.queue import DeadLetter, Settlement
 from tests.apiclient import PASSWORD, Api, services_in_memory
 
 KEY = "useYamlMessaging"
@@ -206,6 +210,34 @@ def test_the_lever_is_not_pulled_without_the_environments_name(operator):
     response = operator.press("rollback", "", reason="why", confirm="prod")
     assert response.status_code == 400
     assert "Not pulled" in text_of(response)
+
+
+def test_a_dead_letter_is_shown_with_its_reason_and_replayed(api, operator):
+    queue = api.connection.queues.queue("balance")
+    queue.append([("normal", Frame("frm_1", JSON, IDENTITY, 1, "7-3", b"{}", "collections-1"))])
+    (delivery,) = queue.receive("balance-1", 1, 0)
+    letter = DeadLetter("letter-1", delivery.frame, "normal", "handler", f"boom {HOSTILE}", 5, 1_800_000_000.0)
+    queue.settle("balance-1", [Settlement(delivery, letters=(letter,))])
+    assert "1 dead" in text_of(operator.get("queues"))
+    page = text_of(operator.get("queues/balance/dead-letters"))
+    assert "boom &lt;img" in page
+    (name,) = re.findall(r'name="ids" value="([^"]+)"', page)
+    assert operator.press("queues/balance/dead-letters", "replay", ids="none").status_code == 303
+    assert operator.press("queues/balance/dead-letters", "replay", ids=name).status_code == 303
+    assert "Nothing was given up" in text_of(operator.get("queues/balance/dead-letters"))
+    assert queue.receive("balance-1", 1, 0)
+
+
+def test_who_is_live_is_shown_with_what_each_has_and_overrides(api, operator):
+    api.connection.registry.renew(
+        Instance("b-1.x", "balance-1", "worker", "balance", overrides=(KEY,)), Revision(1, 0), 3.0
+    )
+    page = text_of(operator.get("instances"))
+    assert "balance-1" in page
+    assert "behind" in page
+    assert f'title="{KEY}">overrides' in page
+    assert "0 of 1 worker in sync" in page
+    assert "balance-1" in text_of(operator.get(f"flags/{KEY}"))
 
 
 def test_messages_are_dropped_for_good_from_a_terminal_only(operator):

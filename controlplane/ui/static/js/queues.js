@@ -25,7 +25,7 @@ async function replay() {
   const place = document.getElementById("said-letters");
   if (!ids.length) return say(place, "caution", "Choose the letters to replay first.");
   try {
-    const answer = await change("POST", `/queues/${encodeURIComponent(form.dataset.letters)}/dead-letters/replay`, { ids });
+    const answer = await change("POST", `/queues/${encodeURIComponent(form.dataset.letters)}/dead-letters/replay`, { ids, quarantine: form.dataset.shelf === "quarantine" });
     say(place, "clear", `${plural(answer.replayed ?? ids.length, "message")} put back into the queue.`);
   } catch (error) {
     say(place, "danger", refusal(error));
