@@ -34,7 +34,7 @@ def check_priorities(frames: Iterable[tuple[str, object]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How much a queue holds and how long it remembers.
+    """How much a queue holds and how long it remembers: the same in every process that uses the queue.
 
     Args:
         frames: frames in the streams, waiting and pending, past which an append raises QueueFull.

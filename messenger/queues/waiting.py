@@ -84,8 +84,7 @@ class Waiter:
         with self._lock:
             connection, name = self._idle.pop() if self._idle else (None, 0)
         if connection is None:
-            connection = self._client.client()  # type: ignore[no-untyped-call]
-            name = int(connection.client_id())
+            connection, name = self._connect()
         with self._lock:
             self._blocked.add(name)
         try:
@@ -94,6 +93,14 @@ class Waiter:
             self._give_back(connection, name, usable=False)
             raise
         self._give_back(connection, name, usable=True)
+
+    def _connect(self) -> tuple[redis.Redis, int]:
+        connection: redis.Redis = self._client.client()  # type: ignore[no-untyped-call]
+        try:
+            return connection, int(connection.client_id())
+        except BaseException:
+            _end(connection)
+            raise
 
     def _give_back(self, connection: redis.Redis, name: int, *, usable: bool) -> None:
         with self._lock:

@@ -124,8 +124,8 @@ class TestTranscoding:
         append(queue, *(yaml(step) for step in range(12)))
         queue.receive("ann", 3, 0)
         queue.receive("bob", 3, 0)
+        settle(queue, *queue.receive("free", 1, 0))
         eventually(lambda: len(queue.claim("cat", 0.05, 2)) == 2)
-        queue.join("idle", ALL_WORDS, 60)
         before, consumers = pendings(client), names(client)
         transcode(queue, as_json)
         after = pendings(client)
@@ -135,7 +135,7 @@ class TestTranscoding:
         ]
         assert all(now[2] >= then[2] for then, now in zip(before, after, strict=True))
         assert names(client) == consumers
-        assert bodies(queue.receive("dan", 20, 0)) == [f"{step}!" for step in range(6, 12)]
+        assert bodies(queue.receive("dan", 20, 0)) == [f"{step}!" for step in range(7, 12)]
 
     def test_what_was_handed_out_before_is_settled_after(self, queue, small_steps):
         append(queue, *(yaml(step) for step in range(6)))
@@ -361,13 +361,14 @@ class TestClearing:
         assert quarantine(queue, frozenset({GZIP})) == 1
         assert bodies(queue.peek()) == ["a"]
 
-    def test_a_consumer_settles_what_was_set_aside_under_its_hands(self, mixed):
+    def test_a_consumer_settles_what_was_set_aside_under_its_hands(self, mixed, client):
         (held,) = mixed.receive("ann", 1, 0)
         quarantine(mixed, YAML_WORD)
         settle(mixed, held)
         assert "high a" not in [letter.frame.body.decode() for letter in mixed.dead_letters(quarantine=True)]
         state = agreed_state(mixed)
         assert (state.handled, state.quarantined) == (1, 5)
+        assert client.hlen("sb:{test/busy}:quarantine:ids") == 5
         settle(mixed, held)
         assert agreed_state(mixed).duplicates == 1
 
