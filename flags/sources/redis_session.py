@@ -141,4 +141,5 @@ def _change(entry_id: bytes, fields: list[bytes]) -> Change | None:
         flags = {key: flag_from_json(key, text) for key, text in zip(keys, fields[1::2], strict=True)}
     except DocumentError:
         return None  # the snapshot read instead names the flag in the log
-    return Change(Revision.parse(entry_id.decode()), flags)
+    epoch, _, rev = entry_id.partition(b"-")
+    return Change(Revision(int(epoch), int(rev)), flags)
