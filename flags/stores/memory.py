@@ -59,7 +59,7 @@ class MemoryFlagStore:
     def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:
         """Read what was done to one flag, newest first."""
         with self._lock:
-            return list(self._history[key])[:limit]
+            return list(self._history.get(key, ()))[:limit]
 
     def _check(self, edit: Edit) -> None:
         current = self._snapshot.versions.get(edit.flag.key)
