@@ -20,6 +20,7 @@ from controlplane.errors import NotAuthenticated, SettingsInvalid, TooManyAttemp
 from foundation.clock import Clock
 
 SESSION_IDLE = 8 * 3600.0
+"""Seconds without use after which the store forgets a session."""
 SESSION_LIFE = 7 * 24 * 3600.0
 SESSION_TOUCH = 60.0
 """A session's last use is written down at most this often, in seconds."""
@@ -201,7 +202,7 @@ class Accounts:
         """Tell who a session belongs to; raises NotAuthenticated where it is unknown or ran out."""
         key, now = hashed(session_id), self._clock.now()
         session = self._store.session(key)
-        if session is None or now - session.seen > SESSION_IDLE or now - session.created > SESSION_LIFE:
+        if session is None or now - session.created > SESSION_LIFE:
             raise NotAuthenticated("the session has ended: sign in again")
         user = self._store.user(session.user)
         if user is None:

@@ -214,9 +214,10 @@ def test_the_snapshot_for_sdks_answers_304_until_something_changes(api, flag):
 
 
 def test_a_client_can_not_set_a_hold_or_an_archive_mark(api, flag):
+    full = {"key": "other", "enabled": True, "variants": {"on": 1, "off": 0}, "offVariant": "off"}
     for name, value in (("hold", {"by": "x", "reason": "y"}), ("archived", True)):
         for refused in (
-            api.post("flags", {**YAML_FLAG, "key": "other", name: value}),
+            api.post("flags", {**full, name: value}),
             api.call("PATCH", "flags/useYamlMessaging", json={name: value}),
         ):
             assert (refused.status_code, refused.json["code"]) == (400, "DOCUMENT_INVALID")
