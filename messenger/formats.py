@@ -56,8 +56,10 @@ class FormatPolicy(Protocol):
     """Chooses the format of each message; implemented over the flags by `messenger.policy`."""
 
     def choose(self, context: Mapping[str, Any]) -> Format:
-        """Choose for one message; the context is design's: targetingKey, domain, targetDomain, messageType, priority,
-        instanceId. Never raises and never blocks.
+        """Choose for one message; never raises and never blocks.
+
+        The context holds targetingKey (the correlation id), domain (the sender's), targetDomain, messageType,
+        priority and instanceId.
         """
 
 

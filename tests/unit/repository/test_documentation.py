@@ -52,11 +52,9 @@ def test_every_promise_names_tests_that_exist():
 def undocumented(path: Path) -> list[str]:
     tree = ast.parse(path.read_text())
     missing = [] if ast.get_docstring(tree) or not tree.body else ["the module"]
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            if not ast.get_docstring(node):
-                missing.append(node.name)
-    return missing
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    public = [node for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
+    return missing + [node.name for node in public if not ast.get_docstring(node)]
 
 
 def test_every_module_and_every_public_name_says_what_it_is_for():
