@@ -144,11 +144,17 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing: telemetry has the figures."""
 
 
+class Server(ThreadingHTTPServer):
+    """Shares its port, so that `signalbox up` can keep it for the gateway, and with it for the next one."""
+
+    daemon_threads = True
+    allow_reuse_port = True
+
+
 def serve(messenger: WorkerMessenger, address: str) -> None:
     """Answer HTTP on `host:port` in threads of this worker."""
     flows = Flows(messenger)
     messenger.on("NOTIFICATION_SENT", flows.answer)
     host, _, port = address.rpartition(":")
-    server = ThreadingHTTPServer((host, int(port)), type("GatewayHandler", (Handler,), {"flows": flows}))
-    server.daemon_threads = True
+    server = Server((host, int(port)), type("GatewayHandler", (Handler,), {"flows": flows}))
     threading.Thread(target=server.serve_forever, name="gateway", daemon=True).start()
