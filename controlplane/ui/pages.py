@@ -12,8 +12,8 @@ from typing import Any
 from flask import Response, g, make_response, render_template, request
 
 from controlplane import reading
-from controlplane.accounts import Role
-from controlplane.auth import current_or_none
+from controlplane.accounts import Principal, Role
+from controlplane.auth import current
 from controlplane.context import services
 from controlplane.origins import stream_origin
 from controlplane.ui.words import names, plural
@@ -41,38 +41,38 @@ def page(template: str, here: str = "", *, status: int = 200, **values: Any) -> 
         Place("queues", "Queues", "ui.queues"),
     )
     shell = {"revision": live["revision"], "unmeasured": live["unmeasured"], **_standing(live["instances"])}
-    return bare_page(template, status=status, here=here, places=places, shell=shell, **values)
+    return _render(template, status, current(), {"here": here, "places": places, "shell": shell, **values})
 
 
 def bare_page(template: str, *, status: int = 200, **values: Any) -> Response:
     """Render a page outside the frame: signing in, or a fault of which nothing more can be told."""
+    return _render(template, status, None, values)
+
+
+def _render(template: str, status: int, principal: Principal | None, values: Mapping[str, Any]) -> Response:
     settings = services().settings
     environment = g.get("environment", settings.environment)
-    principal = current_or_none() if "shell" in values else None
     api = f"/api/v1/environments/{environment}"
-    frame = {
+    common = {
         "environment": environment,
         "environments": settings.environments,
         "production": environment.startswith("prod"),
-        "user": principal and {"name": principal.name, "role": _role(principal.role)},
+        "user": principal and {"name": principal.name, "role": principal.role.name.lower() if principal.role else ""},
         "may_write": bool(principal and principal.may(Role.OPERATOR)),
         "csrf": principal.csrf if principal else "",
         "api": api,
         "stream": f"{stream_origin(settings)}{api}/events",
         "now": services().clock.now(),
+        "notices": (),
         **_themes(),
     }
-    return make_response(render_template(template, **frame, **{"notices": (), **values}), status)
+    return make_response(render_template(template, **{**common, **values}), status)
 
 
 def _themes() -> Mapping[str, str]:
     theme = request.cookies.get(THEME_COOKIE, "")
     theme = theme if theme in THEMES else THEMES[0]
     return {"theme": theme, "next_theme": THEMES[(THEMES.index(theme) + 1) % len(THEMES)]}
-
-
-def _role(role: Role | None) -> str:
-    return role.name.lower() if role else "sdk"
 
 
 def _standing(instances: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:

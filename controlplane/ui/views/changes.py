@@ -13,11 +13,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from controlplane import auth
 from controlplane.accounts import Role
+from controlplane.api.requests import MAX_REASON
 from controlplane.auth import requires
 from controlplane.problems import status_of
 from controlplane.ui.blueprint import ENVIRONMENT, blueprint
 from controlplane.ui.views.flags import flag_page
-from flags import edits, service
+from flags import edits, fields, service
 from flags.errors import FlagsError, RevisionConflict
 from flags.model import Flag, Revision, Rollout
 from flags.percentages import weight_of
@@ -56,9 +57,7 @@ def _act(action: str, key: str) -> Written:
             rollout = _rollout()
             return _change(key, lambda flag: edits.set_rollout(flag, rollout))
         case "release":
-            return release(
-                g.connection.store, g.connection.queues, key, auth.current().name, request.form.get("reason", "")
-            )
+            return release(g.connection.store, g.connection.queues, key, auth.current().name, _reason())
         case "revert":
             revision = Revision.parse(request.form.get("revision", ""))
             return service.revert(g.connection.store, key, revision, **_stamp())
@@ -74,14 +73,18 @@ def _stamp() -> dict[str, Any]:
     version = request.form.get("version", "")
     return {
         "actor": auth.current().name,
-        "reason": request.form.get("reason", ""),
+        "reason": _reason(),
         "expected": Revision.parse(version) if version else None,
     }
 
 
+def _reason() -> str:
+    return fields.text(request.form.get("reason", ""), "reason", limit=MAX_REASON)
+
+
 def _rollout() -> Rollout:
     given = {name.removeprefix(DOMAIN): text for name, text in request.form.items() if name.startswith(DOMAIN)}
-    domains = {domain: _weight(text, domain) for domain, text in given.items() if text.strip()}
+    domains = {fields.name(domain, "domains"): _weight(text, domain) for domain, text in given.items() if text.strip()}
     return Rollout(_weight(request.form.get("default", ""), "default"), domains)
 
 

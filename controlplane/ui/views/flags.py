@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response, abort, g, request
@@ -43,7 +43,7 @@ def flag(key: str) -> Response:
     return flag_page(key, tab, notices=_saved(key))
 
 
-def flag_page(key: str, tab: str = TABS[0], *, status: int = 200, notices: Any = ()) -> Response:
+def flag_page(key: str, tab: str = TABS[0], *, status: int = 200, notices: Sequence[tuple[str, str]] = ()) -> Response:
     """Render a flag's page; what came of a change stands in `notices` as pairs of tone and words."""
     found = reading.flag(g.connection, key)
     live = reading.instances(g.connection)

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from controlplane import auth, lever, reading
 from controlplane.accounts import Role
+from controlplane.api.requests import MAX_REASON
 from controlplane.api.rollback import ALL, QUEUES, RESTART
 from controlplane.auth import requires
 from controlplane.context import services
@@ -14,6 +15,7 @@ from controlplane.problems import status_of
 from controlplane.ui.blueprint import ENVIRONMENT, blueprint
 from controlplane.ui.pages import page
 from controlplane.ui.runs import steps
+from flags import fields
 from foundation.errors import DocumentError, SignalboxError
 from messenger.formats import YAML_FLAG
 from rollout.receipt import to_bytes
@@ -36,7 +38,7 @@ def pull() -> AnyResponse:
     try:
         asked = lever.Pull(
             actor=auth.current().name,
-            reason=form["reason"],
+            reason=fields.text(form["reason"], "reason", limit=MAX_REASON),
             every_messaging_flag=form.get("target") == ALL,
             restart=_chosen("restart", RESTART),
             queues=_chosen("queues", QUEUES),

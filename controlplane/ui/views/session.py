@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, g, redirect, request, url_for
+from flask import Response, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from controlplane import auth
@@ -20,19 +20,21 @@ YEAR = 365 * 24 * 3600
 
 @blueprint.url_value_preprocessor
 def _take_environment(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    if values and "environment" in values:
-        g.connection = connection(values.pop("environment"))
+    g.named = (values or {}).pop("environment", None)
+
+
+@blueprint.before_request
+def _connect() -> None:
+    # After the door of the application: who has not signed in does not even learn which environments there are.
+    if g.named is not None:
+        g.connection = connection(g.named)
         g.environment = g.connection.environment
 
 
 @blueprint.url_defaults
 def _give_environment(endpoint: str, values: dict[str, Any]) -> None:
-    if "environment" not in values and _in_environment(endpoint):
+    if "environment" not in values and current_app.url_map.is_endpoint_expecting(endpoint, "environment"):
         values["environment"] = g.get("environment", services().settings.environment)
-
-
-def _in_environment(endpoint: str) -> bool:
-    return endpoint not in {"ui.index", "ui.static", "ui.sign_in", "ui.enter", "ui.sign_out", "ui.set_theme"}
 
 
 @blueprint.get("/")

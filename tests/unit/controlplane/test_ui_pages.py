@@ -86,6 +86,11 @@ def test_nobody_sees_a_page_without_signing_in(api, path):
     assert response.headers["Location"].startswith("/sign-in?next=/environments/demo/")
 
 
+def test_which_environments_there_are_is_not_told_before_the_door(api):
+    response = Browser(api, None).client.get("/environments/none/flags")
+    assert response.headers["Location"].startswith("/sign-in")
+
+
 @pytest.mark.parametrize("target", ["//elsewhere", "/\\elsewhere", "https://elsewhere", "elsewhere", ""])
 def test_signing_in_never_leads_elsewhere(api, target):
     client = api.app.test_client()
@@ -111,6 +116,12 @@ def test_a_percentage_that_is_none_is_refused_in_words(operator, flag, value):
     response = operator.press(f"flags/{KEY}", "percentages", default=value)
     assert response.status_code == 400
     assert "Not saved: default" in text_of(response)
+    assert flag().rollout.weight == 0
+
+
+@pytest.mark.parametrize("fields", [{"domain.a b": "5"}, {"reason": "x" * 2_001}])
+def test_a_form_takes_no_more_than_the_api(operator, flag, fields):
+    assert operator.press(f"flags/{KEY}", "percentages", default="1", **fields).status_code == 400
     assert flag().rollout.weight == 0
 
 
