@@ -148,7 +148,7 @@ class EmbeddedRedis:
     def _prepare(self) -> None:
         if len(os.fsencode(self.socket)) > LONGEST_SOCKET_PATH:
             raise ServerUnavailable(f"the socket path {self.socket} is longer than {LONGEST_SOCKET_PATH} bytes")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = self.socket.parent.lstat()
         if not stat.S_ISDIR(held.st_mode) or held.st_uid != os.geteuid() or held.st_mode & 0o077:

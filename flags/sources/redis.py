@@ -33,11 +33,15 @@ class RedisSource:
         lease: seconds that a renewal lasts.
         heartbeat: seconds between renewals when nothing changes.
         timeout: seconds within which the server has to answer.
+
+    Raises:
+        DocumentError: the URL or the environment's name is malformed.
     """
 
     def __init__(
         self, url: str, environment: str, *, lease: float = 3.0, heartbeat: float = 1.0, timeout: float = 1.0
     ) -> None:
+        connect(url).close()  # connects to nothing, and refuses a URL that no retry will mend
         self.lease = lease
         self.heartbeat = heartbeat
         self._url = url

@@ -68,9 +68,11 @@ class Session:
         self._send()
         current = _revision(self._wire.receive()) if self._idle else self._feed.cursor
         behind = current != self._feed.cursor
-        if self._renewed():
+        if self._instance is not None and self._renewed():
             self._feed.contact(sent)
         answer = self._wire.receive()
+        if self._instance is None:
+            self._feed.contact()
         self._idle = answer is None
         # A log that has nothing to tell though the revision is another one was trimmed, lost or restored.
         if not self._apply(answer[0][1]) if answer else behind:
@@ -100,8 +102,6 @@ class Session:
         return self._arguments
 
     def _renewed(self) -> bool:
-        if self._instance is None:
-            return True
         try:
             self._wire.receive()
         except redis.ResponseError as error:

@@ -117,12 +117,8 @@ class RedisInstanceRegistry:
 def acknowledgement(keys: Keys, instance: Instance, acknowledged: Revision, lease: float) -> list[str | int]:
     """Put together the arguments of the ACKNOWLEDGE script."""
     milliseconds = round((lease + LEASE_MARGIN) * 1000)
-    return [keys.prefix, instance.id, acknowledged.epoch, acknowledged.rev, milliseconds, record(instance)]
-
-
-def record(instance: Instance) -> str:
-    """Write down what an instance says of itself."""
-    return json.dumps(asdict(instance), separators=(",", ":"))
+    record = json.dumps(asdict(instance), separators=(",", ":"))
+    return [keys.prefix, instance.id, acknowledged.epoch, acknowledged.rev, milliseconds, record]
 
 
 @functools.lru_cache(maxsize=4096)  # the same few hundred records are read again and again

@@ -13,7 +13,7 @@ from flags.sources import redis_session
 from flags.sources.redis import RedisSource
 from flags.store import Edit, Write
 from flags.stores.redis import LOG_FLAGS, RedisFlagStore, RedisInstanceRegistry
-from foundation.errors import StoreRefused, StoreUnreachable
+from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
 from foundation.ids import new_id
 from foundation.redis import connect
 from tests.proxies import Proxy
@@ -30,6 +30,7 @@ class Recorder:
         self.snapshot = None
         self.snapshots, self.changes, self.errors = 0, [], []
         self.renewed = float("-inf")
+        self.contacts = 0
 
     @property
     def cursor(self):
@@ -50,6 +51,7 @@ class Recorder:
         return True
 
     def contact(self, sent=None):
+        self.contacts += 1
         self.renewed = sent if sent is not None else self.renewed
 
     def failed(self, error):
@@ -59,10 +61,10 @@ class Recorder:
 class Client:
     """A source running in a thread of its own, as in a flag client."""
 
-    def __init__(self, url, name="one", **settings):
+    def __init__(self, url, name="one", instance=..., **settings):
         self.feed, self.stop = Recorder(), threading.Event()
         self.source = RedisSource(url, "test", **{"heartbeat": 0.2, "lease": 3.0, **settings})
-        self.instance = Instance(f"{name}.x1", name)
+        self.instance = Instance(f"{name}.x1", name) if instance is ... else instance
         self.thread = threading.Thread(target=self.source.run, args=(self.feed, self.instance, self.stop))
         self.thread.start()
 
@@ -178,6 +180,26 @@ def test_an_idle_client_renews_its_lease_and_counts_it_from_before_it_asked(serv
     assert [one.instance.id for one in server.registry.live()] == ["one.x1"]
     assert client.feed.errors == []
     assert client.feed.snapshots == 1
+
+
+def test_who_only_follows_is_no_instance_and_is_in_contact_by_the_server_s_answers(server, start, proxy):
+    client = start(proxy.url, heartbeat=0.05, timeout=0.2, instance=None)
+    server.write()
+    client.has(server.store.snapshot())
+    eventually(lambda: client.feed.contacts > 3)
+    assert server.registry.live() == []
+    proxy.blackhole(on=True)
+    eventually(lambda: client.feed.errors)
+    assert isinstance(client.feed.errors[0], StoreUnreachable)
+    contacts = client.feed.contacts
+    eventually(lambda: len(client.feed.errors) > 2)
+    assert client.feed.contacts == contacts
+
+
+def test_a_malformed_url_or_environment_is_refused_before_anything_runs():
+    for url, environment in (("nonsense", "test"), ("redis://localhost", "a}b")):
+        with pytest.raises(DocumentError):
+            RedisSource(url, environment)
 
 
 def test_an_override_is_named_in_the_record_from_the_next_renewal_on(server, start):
