@@ -81,7 +81,11 @@ class Api:
         for scope, token in self.tokens.items():
             services.accounts.admit_token(token, scope)
         for role in ROLES:
-            services.accounts._store.save_user(User(role, password_hash(), Role.parse(role)))
+            self.add_user(role, role)
+
+    def add_user(self, name, role="viewer"):
+        """Add a user whose password is PASSWORD."""
+        self.services.accounts._store.save_user(User(name, password_hash(), Role.parse(role)))
 
     def call(self, method, path, *, scope="admin", headers=None, **options):
         """Send a request with the token of a scope (None: without any); a path without a slash is the environment's."""
