@@ -41,6 +41,7 @@ from flags.store import Edit, Write
 from flags.stores.redis import RedisFlagStore, RedisInstanceRegistry
 from foundation.embedded import EmbeddedRedis
 from foundation.ids import new_id
+from foundation.lifetime import dies_with_parent
 from foundation.redis import connect
 
 ENVIRONMENT = "bench"
@@ -51,6 +52,8 @@ WARM_UP = 10
 REST = 0.02
 
 FORK = multiprocessing.get_context("fork")
+TIE = dies_with_parent()
+"""Called first by each child, so that a benchmark that is killed leaves nobody behind."""
 
 
 def main() -> int:
@@ -62,9 +65,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200, help="writes of each kind (default: 200)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        server = EmbeddedRedis(
-            Path(folder, "data"), Path(folder, "run"), "flags", {"appendonly": "yes", "appendfsync": "always"}
-        )
+        config = {"appendonly": "yes", "appendfsync": "always"}
+        server = EmbeddedRedis(Path(folder, "data"), Path(folder, "run"), "flags", config, dies_with_owner=True)
         server.start()
         try:
             times = measure(server, options)
@@ -141,6 +143,7 @@ def fill(url: str) -> Flag:
 
 def ours(url: str, numbers: range, over: Any) -> None:
     """Run flag clients until it is over."""
+    TIE()
     clients = []
     for number in numbers:
         instance = Instance(f"w-{number}.{new_id()[-6:]}", f"w-{number}", "worker", "collections", "bench", os.getpid())
@@ -182,6 +185,7 @@ def our_writer(url: str, flag: Flag, instances: int) -> Callable[[], float]:
 
 def fan_out(kind: str, server: EmbeddedRedis, numbers: range, answered: Any, over: Any) -> None:
     """Run loops until it is over."""
+    TIE()
     for number in numbers:
         threading.Thread(target=LOOPS[kind], args=(server, number, answered), daemon=True).start()
     over.wait()
