@@ -1,7 +1,7 @@
 -- Takes frames off a queue that need any of some words, waiting or pending. Comes after frames.lua.
 -- ARGV: priority, quarantine or purge, operation, how long to remember it (s), entry after which to begin ('' at first),
 -- how many frames to look at, what to write on the letters, then the words.
--- Answers with the entry reached, '' at the end.
+-- Answers with the entry reached, '' at the end. The first write is an XACK, which a full server takes; see keys.lua.
 
 local priority, verb, operation, after = ARGV[1], ARGV[2], key('op:' .. ARGV[3]), ARGV[5]
 local stream = key('q:' .. priority)
@@ -9,8 +9,6 @@ local words = {}
 for place = 8, #ARGV do
   words[ARGV[place]] = true
 end
-
-redis.call('PERSIST', operation)  -- needs no memory, and opens the way for what does; see keys.lua
 
 local counts, done = tally(key('counts')), tally(operation)
 local entries = redis.call('XRANGE', stream, after == '' and '-' or '(' .. after, '+', 'COUNT', ARGV[6])

@@ -102,7 +102,7 @@ class MemoryQueue:
             for (priority, frame), refusal in zip(frames, answers, strict=True):
                 if refusal is None and frame.id not in contents.appended:
                     new.setdefault(frame.id, (priority, frame))
-            if contents.count() + len(new) > contents.limits.frames:
+            if new and contents.count() + len(new) > contents.limits.frames:
                 raise QueueFull(f"queue {self.domain!r} holds {contents.count()} frames, its bound")
             contents.refused += sum(refusal is not None for refusal in answers)
             for priority, frame in new.values():

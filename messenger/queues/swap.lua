@@ -54,13 +54,27 @@ for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, GROUP)) do
   redis.call('XGROUP', 'CREATECONSUMER', copy, GROUP, named(consumer).name)
 end
 
+-- What was handed out together has the same owner, idle time and deliveries, and goes over together.
+local function hand_over(ids, one)
+  local call = {'XCLAIM', copy, GROUP, one[2], 0, unpack(ids)}
+  for _, word in ipairs({'IDLE', one[3], 'RETRYCOUNT', one[4], 'FORCE', 'JUSTID'}) do
+    call[#call + 1] = word
+  end
+  redis.call(unpack(call))
+end
+
 local from = '-'
 repeat
   local pending = redis.call('XPENDING', stream, GROUP, from, '+', 1000)
-  for _, held in ipairs(pending) do
-    local id, owner, idle, deliveries = held[1], held[2], held[3], held[4]
-    redis.call('XCLAIM', copy, GROUP, owner, 0, id, 'IDLE', idle, 'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID')
-    from = '(' .. id
+  local ids = {}
+  for place, held in ipairs(pending) do
+    ids[#ids + 1] = held[1]
+    local following = pending[place + 1]
+    if not (following and following[2] == held[2] and following[3] == held[3] and following[4] == held[4]) then
+      hand_over(ids, held)
+      ids = {}
+    end
+    from = '(' .. held[1]
   end
 until #pending < 1000
 

@@ -12,6 +12,7 @@ from messenger.errors import PoisonFrame, QueueFull
 from messenger.formats import ALL_WORDS, FALLBACK_WORDS, GZIP, IDENTITY, JSON, YAML
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Handled, QueueLimits, Settlement
+from messenger.queues import waiting
 from messenger.queues.entries import GROUP
 from messenger.queues.memory import MemoryQueueServer
 from messenger.queues.streams import RedisQueueServer
@@ -149,7 +150,8 @@ class TestAppendingAndReceiving:
         assert take(queue, block=0.05) == []
         assert time.monotonic() - started >= 0.05
 
-    def test_closing_wakes_a_receive_and_leaves_other_handles_alone(self, queue, server):
+    def test_closing_wakes_a_receive_and_leaves_other_handles_alone(self, queue, server, monkeypatch):
+        monkeypatch.setattr(waiting, "SLICE", 60)  # so that nothing but the close can end it
         other = server.queue("collections")
         got = []
         thread = threading.Thread(target=lambda: got.append(take(queue, block=60)))
@@ -264,6 +266,15 @@ class TestAdmission:
         queue.join("bob", JSON_ONLY, 60)
         queue.leave("bob")
         assert queue.state().admits == JSON_ONLY
+
+    def test_members_with_nothing_in_common_leave_json_alone(self, server, queue):
+        queue.join("ann", YAML_WORD, 0.05)
+        queue.join("bob", frozenset({GZIP}), 0.05)
+        assert queue.state().admits == FALLBACK_WORDS
+        eventually(lambda: not queue.state().members)
+        server.bar_all(frozenset({"batch"}))
+        server.release_all(frozenset({"batch"}))
+        assert queue.state().admits == FALLBACK_WORDS
 
     def test_a_member_can_learn_a_format(self, queue):
         queue.join("bob", JSON_ONLY, 60)
@@ -452,6 +463,17 @@ class TestClaiming:
         queue.settle("bob", [handled(other, "m2")])
         queue.hold("ann", [other])
         assert standing(queue).pending["normal"] == 1
+
+    def test_holding_what_another_has_claimed_is_without_effect(self, queue):
+        append(queue, frame())
+        (lost,) = take(queue, "ann")
+        eventually(lambda: queue.claim("bob", 0, 10))
+
+        def claimed():
+            queue.hold("ann", [lost])
+            return queue.claim("cat", 0.2, 10)
+
+        assert len(eventually(claimed)) == 1
 
     def test_holding_counts_as_no_delivery(self, queue):
         append(queue, frame())
@@ -725,12 +747,13 @@ class TestRedisAlone:
             server.bar_all(YAML_WORD)
             queue.bar(frozenset({GZIP}))
             queue.join("ann", ALL_WORDS, 60)
+            queue.settle("ann", [Settlement(second, (Handled("m0"),), finished=False)])
             queue.settle("ann", [handled(first, "m1"), Settlement(second, letters=(letter(second, "m2"),))])
             with pytest.raises(QueueFull):
                 queue.replay(["m2"])
             client.config_set("maxmemory", "0")
         state = standing(queue)
-        assert (state.admits, state.handled, state.dead, state.messages) == (JSON_ONLY - {GZIP}, 1, 1, 0)
+        assert (state.admits, state.handled, state.dead, state.messages) == (JSON_ONLY - {GZIP}, 2, 1, 0)
 
     def test_a_server_that_takes_no_writes_refuses(self, own, make_redis):
         redis_server, _, queue = own
@@ -763,6 +786,8 @@ class TestRedisAlone:
         take(queue, "brief")
         take(queue, "idle")
         queue.leave("idle")
+        eventually(lambda: not queue.state().members)
+        queue.join("ann", ALL_WORDS, 60)  # takes note that the lease is over; the name is still needed
         (claimed,) = eventually(lambda: queue.claim("heir", 0.05, 10))
         queue.settle("heir", [handled(claimed, "m1")])
 
@@ -803,6 +828,20 @@ class TestRedisAlone:
             assert queue.seen(["m1"]) == [False]
             assert len(queue.peek()) == 1
             assert server.queue("unborn").state().messages == 0
+
+    def test_a_retried_append_passes_a_queue_past_its_bound(self, own):
+        redis_server, _, queue = own
+        one = frame()
+        append(queue, one, frame())
+        narrower = RedisQueueServer(redis_server.url, "test", QueueLimits(frames=1))
+        assert append(narrower.queue("collections"), one) == [None]
+        narrower.close()
+
+    def test_a_wait_that_finds_frames_of_all_priorities_takes_no_more_than_its_limit(self, own):
+        _, _, queue = own
+        for priority in ("high", "normal", "low"):
+            append(queue, *(frame() for _ in range(10)), priority=priority)
+        assert len(queue._wait("ann", 9, 1)) == 9
 
     def test_a_reply_that_was_lost_can_be_asked_for_again(self, own):
         redis_server, _, queue = own

@@ -12,6 +12,7 @@ from flags.instances import Instance
 from foundation.errors import StoreRefused, StoreUnreachable
 from foundation.redis import connect
 from messenger.formats import BATCH, GZIP, IDENTITY, JSON, YAML
+from messenger.queues import condensing
 from messenger.queues.buckets import LEVELS, beginning, name_of, tiles
 from messenger.queues.condensing import condense, read_marks, read_sums
 from messenger.queues.telemetry import TelemetryStore
@@ -198,6 +199,21 @@ class TestAgeing:
         for thread in threads:
             thread.join()
         assert self.total(client, self.NOW - 200, self.NOW) == 200
+
+    def test_who_is_overtaken_while_condensing_moves_no_mark_back(self, client, monkeypatch):
+        self.condense_until(client, self.NOW - 10)
+        self.write(client, self.NOW - 5, 3)
+        overtaking = iter([30])
+
+        def read_and_be_overtaken(*places):
+            for seconds in overtaking:
+                self.condense_until(client, self.NOW + seconds)
+            return read_sums(*places)
+
+        monkeypatch.setattr(condensing, "read_sums", read_and_be_overtaken)
+        self.condense_until(client, self.NOW)
+        assert int(client.get("sb:{test}:tm:mark:10")) == (self.NOW + 30) // 10 * 10
+        assert self.total(client, self.NOW // 3600 * 3600, self.NOW + 30) == 3
 
     def test_what_was_reported_before_a_silence_is_kept(self, store, client):
         store.report(ANN, sent((TO_BALANCE, 5)))

@@ -306,7 +306,7 @@ class TestTranscoding:
         transcode(queue, rewrite)
         assert bodies(queue.receive("ann", 100, 0)) == [f"{step}!" for step in range(10) if step != 1]
 
-    def test_a_full_server_can_be_cleared(self, queue, client):
+    def test_a_full_server_can_be_cleared(self, queue, client, small_steps):
         append(queue, *(yaml(step) for step in range(10)))
         client.config_set("maxmemory", "1")
         try:
