@@ -10,11 +10,17 @@ const links = () => all("a", list).filter((link) => !link.parentElement.hidden);
 
 const entry = (href, name, kind) => make("li", {}, make("a", { href }, make("span", {}, name), make("small", { class: "quiet" }, kind)));
 
-async function open() {
+let loading = Promise.resolve();
+
+function open() {
   if (dialog.open) return;
   field.value = "";
   list.replaceChildren(...all(".rail a").map((link) => entry(link.href, link.getAttribute("aria-label") ?? link.firstChild.textContent, "page")));
   dialog.showModal();
+  loading = addFlags();
+}
+
+async function addFlags() {
   try {
     const { flags } = await read("/flags");
     const address = (key) => `/environments/${encodeURIComponent(page.environment)}/flags/${key.split("/").map(encodeURIComponent).join("/")}`;
@@ -51,7 +57,8 @@ dialog.addEventListener("keydown", (event) => {
 });
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 field.addEventListener("input", narrow);
-field.form.addEventListener("submit", (event) => {
+field.form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  await loading; // who types fast may be ahead of the list
   links()[0]?.click();
 });
