@@ -10,6 +10,10 @@ for place = 8, #ARGV do
   words[ARGV[place]] = true
 end
 
+if not group_of(stream) then
+  return redis.error_reply('NOGROUP')
+end
+
 local counts, done = tally(key('counts')), tally(operation)
 local entries = redis.call('XRANGE', stream, after == '' and '-' or '(' .. after, '+', 'COUNT', ARGV[6])
 for _, entry in ipairs(entries) do

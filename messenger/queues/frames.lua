@@ -1,5 +1,26 @@
 -- What the scripts share that take frames off a queue or give them up. Comes after keys.lua.
 
+local function named(reply)
+  local fields = {}
+  for place = 1, #reply, 2 do
+    fields[reply[place]] = reply[place + 1]
+  end
+  return fields
+end
+
+-- The stream's group as XINFO tells it; nil where there is none, which whoever calls must see to before a script writes:
+-- one that fails halfway is not undone.
+local function group_of(stream)
+  if redis.call('EXISTS', key('opened')) == 1 and redis.call('EXISTS', stream) == 1 then
+    for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+      if named(group).name == GROUP then
+        return named(group)
+      end
+    end
+  end
+  return nil
+end
+
 -- Takes an entry off its stream, and off the copy that a transcoding builds beside it. Counters follow the entry as it
 -- stands, not as it was handed out: it may have been rewritten since.
 local function take_off(counts, priority, id)

@@ -10,6 +10,10 @@ local FIELDS = {'t', 'e', 'n', 'r', 'f', 's', 'b'}
 local priority, operation, before, reached = ARGV[1], key('op:' .. ARGV[2]), ARGV[4], ARGV[5]
 local stream, copy, building = key('q:' .. priority), key('next:' .. priority), key('building:' .. priority)
 
+if not group_of(stream) then
+  return redis.error_reply('NOGROUP')
+end
+
 -- Takes what the server has, even past its bound: a kill must be able to clear a queue that has filled it. It is one
 -- stream's worth at most, and given back at the swap. The first write needs no memory, see keys.lua.
 redis.call('PERSIST', building)

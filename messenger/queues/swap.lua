@@ -6,6 +6,10 @@
 local priority, operation, reached, most = ARGV[1], key('op:' .. ARGV[2]), ARGV[4], tonumber(ARGV[5])
 local stream, copy, building = key('q:' .. priority), key('next:' .. priority), key('building:' .. priority)
 
+local group = group_of(stream)
+if not group then
+  return redis.error_reply('NOGROUP')
+end
 redis.call('PERSIST', building)  -- needs no memory, and opens the way for what does; see keys.lua
 if redis.call('HGET', building, 'reached') ~= reached then
   return 'lost'
@@ -33,20 +37,6 @@ if redis.call('XLEN', copy) ~= redis.call('XLEN', stream) then
   return 'lost'
 end
 
-local function named(reply)
-  local fields = {}
-  for place = 1, #reply, 2 do
-    fields[reply[place]] = reply[place + 1]
-  end
-  return fields
-end
-
-local group
-for _, found in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-  if named(found).name == GROUP then
-    group = named(found)
-  end
-end
 redis.call('XGROUP', 'CREATE', copy, GROUP, group['last-delivered-id'], 'MKSTREAM')
 -- The next entry must come after every one that ever was: the group looks for nothing before its last delivered.
 redis.call('XSETID', copy, named(redis.call('XINFO', 'STREAM', stream))['last-generated-id'])

@@ -306,6 +306,17 @@ class TestTranscoding:
         transcode(queue, rewrite)
         assert bodies(queue.receive("ann", 100, 0)) == [f"{step}!" for step in range(10) if step != 1]
 
+    @pytest.mark.parametrize(
+        "clear", [lambda queue: transcode(queue, as_json), lambda queue: quarantine(queue, YAML_WORD)]
+    )
+    def test_a_stream_that_nobody_opened_can_be_cleared(self, queue, server, client, small_steps, clear):
+        for body in ("a", "b", "poison", "c", "d"):
+            client.xadd(NORMAL, {"t": YAML, "f": body, "b": body})
+        clear(queue)
+        assert server.domains() == ["busy"]
+        assert queue.count(YAML_WORD) == 0
+        assert len(queue.receive("ann", 10, 0)) + queue.state().quarantined == 5
+
     def test_a_full_server_can_be_cleared(self, queue, client, small_steps):
         append(queue, *(yaml(step) for step in range(10)))
         client.config_set("maxmemory", "1")
