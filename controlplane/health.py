@@ -14,13 +14,16 @@ from controlplane.settings import Settings
 from foundation.embedded import OLDEST
 from foundation.errors import SignalboxError
 from foundation.health import Answer, Check
-from foundation.redis import connect, server_info, translated
+from foundation.redis import connect, translated
 
 TIMEOUT = 3.0
 SKEW = 1.0
 """Seconds by which two clocks may differ before it is worth a word."""
 
-PATCHED = ((6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2))
+PATCHED = {
+    "Redis": ((6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2)),
+    "Valkey": ((7, 2, 11), (8, 0, 6), (8, 1, 4)),
+}
 """The first releases of each line in which known holes in the script engine are closed (CVE-2025-49844 and its kin)."""
 
 WANTED: Mapping[str, Mapping[str, str]] = {
@@ -65,22 +68,25 @@ def _pinging(url: str) -> Callable[[], Answer]:
 
 def _version(url: str) -> Callable[[], Answer]:
     def run() -> Answer:
-        with connect(url) as client:
-            text = server_info(client).version
-        version = tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
-        if version < OLDEST:
-            return Answer("fail", f"Redis {text}", "upgrade to Redis 6.2 or newer")
-        if not _patched(version):
-            remedy = "upgrade to the newest patch release: holes in the script engine are known (CVE-2025-49844)"
-            return Answer("warn", f"Redis {text}", remedy)
-        return Answer("pass", f"Redis {text}")
+        with connect(url) as client, translated("ask the server about itself"):
+            info = client.info("server")
+        product = "Valkey" if "valkey_version" in info else "Redis"
+        return judged(product, str(info[f"{product.lower()}_version"]))
 
     return run
 
 
-def _patched(version: tuple[int, ...]) -> bool:
-    line = next((patched for patched in PATCHED if patched[:2] == version[:2]), None)
-    return version >= line if line else version > PATCHED[-1]
+def judged(product: str, text: str) -> Answer:
+    """Judge the version of a server: too old to work, with known holes, or well."""
+    version = tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
+    if version < OLDEST:
+        return Answer("fail", f"{product} {text}", "upgrade to Redis 6.2 or newer")
+    patched = PATCHED[product]
+    line = next((release for release in patched if release[:2] == version[:2]), None)
+    if version < (line or patched[-1]):
+        remedy = "upgrade to the newest patch release: holes in the script engine are known (CVE-2025-49844)"
+        return Answer("warn", f"{product} {text}", remedy)
+    return Answer("pass", f"{product} {text}")
 
 
 def _settings(url: str, wanted: Mapping[str, str]) -> Callable[[], Answer]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from controlplane.errors import SettingsInvalid
 
@@ -105,7 +105,9 @@ class Settings:
             queue_url=_text(ready, "queue_url"),
             url=settings.url or _text(ready, "url"),
             stream_url=settings.stream_url or _text(ready, "stream_url"),
-            data_dir=settings.data_dir if "SIGNALBOX_DATA_DIR" in read else Path(_text(ready, "data_dir")),
+            data_dir=settings.data_dir
+            if "SIGNALBOX_DATA_DIR" in read
+            else Path(_text(ready, "data_dir") or settings.data_dir),
         )
 
 
@@ -149,6 +151,14 @@ def _web_address(name: str, value: str) -> str:
     if not value:
         return ""
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+    beyond = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    if parts.scheme not in {"http", "https"} or not parts.hostname or beyond or not _has_good_port(parts):
         raise SettingsInvalid(f"{name}={value}: expected an address such as http://127.0.0.1:8080")
     return value.rstrip("/")
+
+
+def _has_good_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False

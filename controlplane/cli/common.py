@@ -50,7 +50,7 @@ def exit_code(error: SignalboxError) -> int:
 
 def complain(error: SignalboxError) -> None:
     """Print an error on standard error with its stable code."""
-    click.echo(f"signalbox: {error} [{error.code}]", err=True)
+    click.echo(f"signalbox: {plain(str(error))} [{error.code}]", err=True)
 
 
 def connect(environment: str | None = None) -> Connection:
@@ -93,6 +93,12 @@ def print_json(value: Any) -> None:
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows in columns under a header; nothing but the header where there are none."""
-    widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
-    for line in [header, *rows]:
+    lines = [header, *(tuple(plain(cell) for cell in row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def plain(text: str) -> str:
+    """Take out of a text what would move the cursor or colour the terminal: others may have written it."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

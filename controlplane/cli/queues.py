@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from controlplane import reading
-from controlplane.cli.common import connect, environment_option, json_option, print_json, print_table
+from controlplane.cli.common import connect, environment_option, json_option, plain, print_json, print_table
 from controlplane.shapes import Json, delivery_shape
 
 
@@ -133,7 +133,7 @@ def _admits(queue: Json) -> str:
 
 
 def _indented(body: str) -> str:
-    return "\n".join(f"    {line}" for line in body.splitlines())
+    return "\n".join(f"    {plain(line)}" for line in body.splitlines())
 
 
 def _when(at: float) -> str:

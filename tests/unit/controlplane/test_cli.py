@@ -198,6 +198,13 @@ def test_queues_are_counted_looked_into_and_replayed(run, connection):
     assert answer(run("queues", "list", "--json"))["queues"][0]["dead"] == 0
 
 
+def test_what_others_wrote_can_not_play_with_the_terminal(run, connection):
+    run("flags", "disable", "useYamlMessaging", "--reason", "\x1b[2Jgone\r\n\x07")
+    shown = run("flags", "history", "useYamlMessaging").stdout
+    assert "\x1b" not in shown
+    assert "\ufffd[2Jgone" in shown
+
+
 def test_a_replay_names_letters_or_says_all(run):
     run("queues", "replay", "collections", code=2)
     run("queues", "replay", "collections", "m1", "--all", code=2)

@@ -41,7 +41,18 @@ def test_names_that_would_break_a_key_are_refused(name):
         environment_name(name)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://host", "http://", "http://host/path", "http://host?x=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:8080",
+        "ftp://host",
+        "http://",
+        "http://host/path",
+        "http://host?x=1",
+        "http://host:abc",
+        "http://host:99999",
+    ],
+)
 def test_an_address_that_is_not_of_the_web_is_refused(url):
     with pytest.raises(SettingsInvalid, match="SIGNALBOX_URL"):
         Settings.from_environment({"SIGNALBOX_URL": url})
