@@ -59,9 +59,6 @@ class Handlers:
         """Tell which handler takes a type."""
         return self._by_type.get(message_type) or self._by_type.get(ANY)
 
-    def __bool__(self) -> bool:
-        return bool(self._by_type)
-
 
 @dataclass(slots=True)
 class HandlerSend:

@@ -146,9 +146,9 @@ class Receiver:
             self._held[delivery.priority, delivery.entry] = delivery
         now = self._now()
         works = [take_apart(delivery, self.queue.domain, now, self.check) for delivery in deliveries]
+        self._drop_seen(works)
         for work in works:
             self._count(work)
-        self._drop_seen(works)
         for chunk in _chunks(works):
             for work in chunk:
                 if not self._handle_all(work, stop):
@@ -168,18 +168,16 @@ class Receiver:
         self.telemetry.failed(work.traffic, "dead")
 
     def _drop_seen(self, works: Sequence[Work]) -> None:
-        seen = iter(self.queue.seen([message.message_id for work in works for _, message in work.messages]))
-        for work in works:
-            fresh = []
-            for place in work.messages:
-                if not next(seen):
-                    fresh.append(place)
-                elif work.delivery.deliveries == 1:  # a frame that came back was handled in part; that is no duplicate
-                    self._duplicate(work, place[1])
-            work.messages = fresh
+        """Take out what was handled or buried before: duplicates, or the progress of a frame that came back."""
+        names = [name for work in works for name in work.names()]
+        seen = {name for name, known in zip(names, self.queue.seen(names), strict=True) if known}
+        for work in works if seen else ():
+            for name in work.drop(seen):
+                if work.delivery.deliveries == 1:
+                    self._duplicate(work, name)
 
-    def _duplicate(self, work: Work, message: Envelope) -> None:
-        work.handled.append(Handled(message.message_id))
+    def _duplicate(self, work: Work, name: str) -> None:
+        work.handled.append(Handled(name))
         self.telemetry.failed(work.traffic, "duplicates")
 
     def _handle_all(self, work: Work, stop: threading.Event) -> bool:
@@ -200,7 +198,7 @@ class Receiver:
 
     def _handle(self, work: Work, index: int, message: Envelope) -> None:
         if message.message_id in self._done:
-            self._duplicate(work, message)
+            self._duplicate(work, message.message_id)
             return
         ttl = message.metadata.ttl
         if ttl is not None and (waited := (self._now() - work.delivery.appended) * 1000) > ttl:

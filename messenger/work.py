@@ -53,6 +53,17 @@ class Work:
         """
         return self.delivery.deliveries > 1 and self.delivery.frame.count > 1
 
+    def names(self) -> list[str]:
+        """Name what is in it: its messages by their ids, and the letters about what is broken in it."""
+        return [letter.id for letter in self.letters] + [message.message_id for _, message in self.messages]
+
+    def drop(self, names: set[str]) -> list[str]:
+        """Take out the messages and letters of these names; answers with the names that were there."""
+        dropped = [name for name in self.names() if name in names]
+        self.letters = [letter for letter in self.letters if letter.id not in names]
+        self.messages = [place for place in self.messages if place[1].message_id not in names]
+        return dropped
+
     def bury(self, index: int, message: Envelope, reason: str, detail: str) -> None:
         """Give a message up."""
         frame = cut_out(self.delivery.frame, index, message.to_document())

@@ -128,6 +128,7 @@ def test_what_a_handler_sends_belongs_to_the_flow_and_has_ids_that_a_second_run_
     def handler(m, send):
         send("FIRST", {"n": 1}, target="distributions")
         send("SECOND", {"n": 2}, target="distributions", correlation_id="corr_other", message_id="msg_own")
+        return "sent"
 
     put(queue, message(1))
     make({"NUMBER": handler}).start()
@@ -283,6 +284,25 @@ def _batch(*documents):
     return encode(JSON, {"type": "MESSAGE_BATCH", "messages": list(documents), "batchId": "b", "timestamp": ""})
 
 
+def test_what_is_broken_in_a_batch_is_buried_once_however_often_the_batch_is_tried(queue, make):
+    runs = []
+
+    def handler(m, send):
+        runs.append(1)
+        if len(runs) < 3:
+            raise ValueError("not yet")
+
+    broken = message(2).to_document() | {"timestamp": "yesterday"}
+    queue.append([("normal", Frame("frm_b", JSON, "identity", 2, "0-0", _batch(broken, message(1).to_document())))])
+    messenger = make({"NUMBER": handler})
+    messenger.start()
+
+    eventually(lambda: empty(queue))
+    assert list(letters(queue)) == ["frm_b.0"]
+    assert (queue.state().handled, queue.state().duplicates) == (1, 0)
+    assert messenger.telemetry.drain().total("dead") == 1
+
+
 def test_a_message_older_than_its_ttl_by_the_queues_clock_is_expired(queue, make, clock):
     put(queue, message(1, ttl=5_000), message(2, ttl=60_000))
     clock.advance(6.0)
@@ -388,15 +408,19 @@ def test_a_batch_that_came_back_is_committed_message_by_message(server, queue, m
     assert through.calls.count(("settle", "balance")) == 4
 
 
-def test_a_handler_that_hangs_makes_the_messenger_overdue_and_it_lets_go_of_its_frames(queue, make, clock):
-    release = threading.Event()
+def test_a_handler_that_hangs_makes_the_messenger_overdue_and_it_lets_go_of_its_frames(server, queue, make, clock):
+    release, through = threading.Event(), Failing(server)
     put(queue, message(1))
-    hung = make({"NUMBER": lambda m, send: release.wait(5)}, settings=replace(SETTINGS, handler_timeout=0.05))
+    settings = replace(SETTINGS, handler_timeout=0.05)
+    hung = make({"NUMBER": lambda m, send: release.wait(5)}, settings=settings, through=through)
     hung.start()
-
     eventually(lambda: hung.overdue)
-    clock.advance(1.0)
+    for _ in range(3):
+        clock.advance(0.2)  # less than the idle time: only a frame that nobody holds gets older than it
+        rounds = through.calls.count(("now", "balance"))
+        eventually(lambda rounds=rounds: through.calls.count(("now", "balance")) >= rounds + 2)
     make({"NUMBER": lambda m, send: "done"}, name="balance-2.b").start()
+
     eventually(lambda: results(queue) == [("msg_1", b'"done"')])
     release.set()
     eventually(lambda: queue.state().duplicates == 1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from foundation.errors import StoreUnreachable
+from messenger.batching import MODES, Mode
 from messenger.errors import BodyTooLarge, EncodeFailed, EnvelopeInvalid, MessengerClosed, QueueFull
 from messenger.formats import ADAPTIVE, BATCH, FIXED, GZIP, JSON, YAML, FixedPolicy, Format
 from messenger.messenger import WorkerMessenger
@@ -129,7 +130,8 @@ def test_a_fixed_batch_goes_at_ten_messages_or_when_its_time_is_over(line, serve
     assert [frame.count for frame in frames(server)] == [10, 2]
 
 
-def test_flush_sends_a_fixed_batch_before_its_time(server, make):
+def test_flush_sends_a_fixed_batch_before_its_time(server, make, monkeypatch):
+    monkeypatch.setitem(MODES, FIXED, Mode(10, 60.0))
     messenger = make(Format(batching=FIXED))
     send(messenger, 1)
     messenger.flush()
@@ -187,6 +189,19 @@ def test_a_format_that_is_not_admitted_is_replaced_at_once_and_counted(server, m
     delta = messenger.telemetry.drain()
     assert delta.total("refused") > 0
     assert delta.total("sent") == 20
+
+
+def test_refused_frames_are_replaced_in_their_order(line, server, make):
+    messenger = make(Format(YAML, batching=ADAPTIVE))
+    line.held.clear()
+    receipts = [send(messenger, 0)]
+    eventually(lambda: line.appends)
+    receipts += [send(messenger, n) for n in range(1, 251)]
+    server.bar_all(frozenset({YAML}))
+    line.held.set()
+
+    assert all(receipt.wait(5) for receipt in receipts)
+    assert numbers(server) == list(range(251))
 
 
 def test_a_queue_that_takes_no_batches_gets_the_messages_one_by_one(server, make):
