@@ -45,7 +45,7 @@ class QueueLimits:
 
     frames: int = 100_000
     append_window: float = 60.0
-    handled_window: float = 600.0
+    handled_window: float = 3600.0
     results: int = 100_000
 
 
