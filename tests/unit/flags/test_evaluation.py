@@ -141,12 +141,32 @@ def test_a_split_serves_each_variant_its_share_of_the_same_bucket():
         assert (detail.variant, detail.reason) == ("blue" if 20_000 <= at < 50_000 else "red", Reason.SPLIT)
 
 
-def test_a_salt_stands_in_for_the_key():
-    keys = [f"corr_{number}" for number in range(200)]
-    salted = flag(salt="other", rollout={"percentage": 50})
-    assert [evaluate(salted, {"targetingKey": key}).value for key in keys] == [
-        bucket("other", key) < 50_000 for key in keys
-    ]
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"rollout": {"percentage": 50}},
+        {"rollout": {"percentage": 50, "domains": {"d": 1}}},
+        {
+            "rules": [
+                {
+                    "if": [{"attribute": "targetingKey", "operator": "exists"}],
+                    "split": [{"variant": "on", "percentage": 50}, {"variant": "off", "percentage": 50}],
+                }
+            ]
+        },
+    ],
+)
+def test_a_salt_stands_in_for_the_key(parts):
+    salted = flag(salt="other", **parts)
+    for number in range(200):
+        key = f"corr_{number}"
+        assert evaluate(salted, {"targetingKey": key}).value == (bucket("other", key) < 50_000)
+
+
+def test_a_split_that_leaves_no_choice_needs_no_key():
+    split = [{"variant": "off", "percentage": 0}, {"variant": "on", "percentage": 100}]
+    ruled = flag(rules=[{"if": [GOLD], "split": split}], rollout={"percentage": 0})
+    assert served(ruled, plan="gold") == (True, Reason.SPLIT)
 
 
 # The laws.

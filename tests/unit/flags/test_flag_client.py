@@ -186,11 +186,12 @@ def test_a_callback_that_fails_keeps_nobody_else_from_being_told(make, caplog):
         eventually(lambda: told == [Status.READY])
 
 
-def test_a_callback_may_close_the_client(make):
+def test_a_callback_may_close_the_client(make, caplog):
     client = make(PuppetSource(snapshot(flag())))
     client.on_status(lambda _: client.close())
     client.start()
-    eventually(client._source.closed.is_set)
+    eventually(lambda: not any(thread.is_alive() for thread in client._threads))
+    assert caplog.text == ""
 
 
 def test_a_client_lapses_when_its_lease_runs_out_and_not_before_it_has_one(make):

@@ -177,6 +177,14 @@ def test_a_revert_neither_takes_off_a_hold_nor_passes_it(store):
     assert service.find(store, "k").flag.hold == HOLD
 
 
+def test_a_revert_to_a_time_when_the_flag_was_held_does_not_hold_it_again(store):
+    killed = service.change(store, ["k"], lambda flag: edits.kill(flag, HOLD), **WHO).revision
+    service.change(store, ["k"], edits.release, **WHO)
+    service.change(store, ["k"], edits.enable, **WHO)
+    service.revert(store, "k", killed, **WHO)
+    assert service.find(store, "k").flag == flag()
+
+
 def test_a_revert_to_where_the_history_does_not_reach_is_refused(store):
     with pytest.raises(DocumentError, match="revision: is not in the flag's history"):
         service.revert(store, "k", Revision(1, 1), **WHO)
