@@ -45,6 +45,7 @@ def change(  # noqa: PLR0913 - every part of a write has its name here, and all 
     actor: str,
     reason: str = "",
     operation: str | None = None,
+    request: str = "",
     expected: Revision | None = None,
 ) -> Written:
     """Edit one flag or several in one write.
@@ -67,13 +68,22 @@ def change(  # noqa: PLR0913 - every part of a write has its name here, and all 
                 edits.append(Edit(after, expected or version))
         return edits
 
-    return _write(store, plan, Write(operation or new_id("op"), (), actor, reason), retry=expected is None)
+    write = Write(operation or new_id("op"), (), actor, reason, request)
+    return _write(store, plan, write, retry=expected is None)
 
 
-def create(store: FlagStore, flag: Flag, *, actor: str, reason: str = "", operation: str | None = None) -> Written:
+def create(
+    store: FlagStore,
+    flag: Flag,
+    *,
+    actor: str,
+    reason: str = "",
+    operation: str | None = None,
+    request: str = "",
+) -> Written:
     """Write a new flag; raises RevisionConflict where its key is taken, by an archived flag too."""
     edits = _readable([Edit(replace(flag, hold=None), None)])
-    return store.write(Write(operation or new_id("op"), edits, actor, reason))
+    return store.write(Write(operation or new_id("op"), edits, actor, reason, request))
 
 
 def apply(
@@ -102,6 +112,7 @@ def revert(  # noqa: PLR0913 - as for `change`
     actor: str,
     reason: str = "",
     operation: str | None = None,
+    request: str = "",
     expected: Revision | None = None,
 ) -> Written:
     """Make a flag again what it was after `revision`, or, where none is named, before its last write.
@@ -118,7 +129,9 @@ def revert(  # noqa: PLR0913 - as for `change`
     def edit(flag: Flag) -> Flag:
         return replace(target, hold=flag.hold)
 
-    return change(store, [key], edit, actor=actor, reason=reason, operation=operation, expected=expected)
+    return change(
+        store, [key], edit, actor=actor, reason=reason, operation=operation, request=request, expected=expected
+    )
 
 
 def _write(store: FlagStore, plan: Callable[[Snapshot], list[Edit]], write: Write, *, retry: bool) -> Written:

@@ -27,13 +27,15 @@ class Edit:
 class Write:
     """A change of one or more flags, with who made it and why.
 
-    The same `operation` sent again returns the first result and changes nothing.
+    The same `operation` sent again returns the first result and changes nothing. What the operation stands for is
+    `request`, a digest of what was asked for; where that is empty, it is the flags as they are to become.
     """
 
     operation: str
     edits: tuple[Edit, ...]
     actor: str
     reason: str = ""
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,13 @@ class FlagStore(Protocol):
             IdempotencyMismatch: the operation id was used for another write.
             StoreRefused: the store will not take writes.
             WriteUnconfirmed: applied, and too few replicas have it.
+        """
+
+    def recall(self, operation: str, request: str) -> Written | None:
+        """Tell what a write of this operation and request has done before; None where there was none.
+
+        Raises:
+            IdempotencyMismatch: the operation id was used for another request.
         """
 
     def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:

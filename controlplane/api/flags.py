@@ -6,6 +6,7 @@ Every write answers with its revision, the flag as it is now (its version is the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from flask import Response, jsonify, url_for
 from controlplane import reading
 from controlplane.accounts import Role
 from controlplane.api.blueprint import ENVIRONMENT, blueprint
-from controlplane.api.requests import any_body, body, count, seen_version, stamp, wanted
+from controlplane.api.requests import Stamp, any_body, body, count, seen_version, stamp, wanted
 from controlplane.auth import requires
 from controlplane.context import connection
 from controlplane.shapes import Json
@@ -22,7 +23,7 @@ from flags import edits, fields, service
 from flags.documents import flag_document, parse_flag
 from flags.model import Flag, Revision, Rollout
 from flags.percentages import percentage_of, weight_of
-from flags.store import Written
+from flags.store import FlagStore, Written
 from foundation.errors import DocumentError
 from rollout.release import release
 
@@ -60,9 +61,7 @@ def create_flag(environment: str) -> Response:
     key = fields.text(content.pop("key", ""), "key", limit=100, least=1)
     _refuse_ours(content)
     flag = parse_flag(key, content)
-    store = connection(environment).store
-    written = service.create(store, flag, actor=mark.actor, reason=mark.reason, operation=mark.operation)
-    response = _answer(environment, key, written)
+    response = _once(environment, key, mark, lambda store: service.create(store, flag, **asdict(mark)))
     response.status_code = HTTPStatus.CREATED
     response.headers["Location"] = url_for("api.get_flag", environment=environment, key=key)
     return response
@@ -132,16 +131,10 @@ def revert_flag(environment: str, key: str) -> Response:
     named = content.get("revision")
     revision = None if named is None else Revision.parse(fields.text(named, "revision", limit=50))
     mark = stamp(content)
-    written = service.revert(
-        connection(environment).store,
-        key,
-        revision,
-        actor=mark.actor,
-        reason=mark.reason,
-        operation=mark.operation,
-        expected=seen_version(),
+    seen = seen_version()
+    return _once(
+        environment, key, mark, lambda store: service.revert(store, key, revision, **asdict(mark), expected=seen)
     )
-    return _answer(environment, key, written)
 
 
 @blueprint.get(f"{FLAG}/history")
@@ -152,17 +145,16 @@ def flag_history(environment: str, key: str) -> Response:
 
 
 def _change(environment: str, key: str, content: Mapping[str, Any], edit: Callable[[Flag], Flag]) -> Response:
-    mark = stamp(content)
-    written = service.change(
-        connection(environment).store,
-        (key,),
-        edit,
-        actor=mark.actor,
-        reason=mark.reason,
-        operation=mark.operation,
-        expected=seen_version(),
+    mark, seen = stamp(content), seen_version()
+    return _once(
+        environment, key, mark, lambda store: service.change(store, (key,), edit, **asdict(mark), expected=seen)
     )
-    return _answer(environment, key, written)
+
+
+def _once(environment: str, key: str, mark: Stamp, write: Callable[[FlagStore], Written]) -> Response:
+    """Write, unless this very request was applied before: then answer as it was answered, whatever came in between."""
+    store = connection(environment).store
+    return _answer(environment, key, store.recall(mark.operation, mark.request) or write(store))
 
 
 def _answer(environment: str, key: str, written: Written) -> Response:

@@ -15,6 +15,7 @@ from controlplane.errors import RequestInvalid
 from controlplane.settings import MAX_BODY
 from flags import fields
 from flags.model import ZERO, Revision
+from foundation.canonical import digest
 from foundation.documents import Limits, read_json
 from foundation.errors import DocumentError
 from foundation.ids import new_id
@@ -26,11 +27,12 @@ _OPERATION = re.compile(r"[!-~]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """How a write goes into the history: who, why, and the operation that makes a repeat harmless."""
+    """How a write goes into the history: who, why, and the operation and request that make a repeat harmless."""
 
     actor: str
     reason: str
     operation: str
+    request: str
 
 
 def body(known: tuple[str, ...], *, required: tuple[str, ...] = ()) -> Mapping[str, Any]:
@@ -59,7 +61,8 @@ def stamp(content: Mapping[str, Any], prefix: str = "op") -> Stamp:
     operation = request.headers.get("Idempotency-Key")
     if operation is not None and not _OPERATION.fullmatch(operation):
         raise RequestInvalid("Idempotency-Key: expected 1 to 200 visible ASCII characters")
-    return Stamp(auth.current().name, reason, operation or new_id(prefix))
+    asked = digest({"method": request.method, "path": request.path, "body": dict(content)})
+    return Stamp(auth.current().name, reason, operation or new_id(prefix), asked)
 
 
 def seen_version() -> Revision | None:

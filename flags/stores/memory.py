@@ -9,11 +9,11 @@ import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-from flags.errors import IdempotencyMismatch, RevisionConflict
+from flags.errors import RevisionConflict
 from flags.model import ZERO, Flag, Revision, Snapshot
 from flags.store import Edit, HistoryEntry, Write, Written
 from flags.stores.memory_registry import MemoryInstanceRegistry
-from flags.stores.writing import OPERATION_SECONDS, body_digest, contents
+from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch
 from foundation.clock import SYSTEM, Clock
 
 __all__ = ["MemoryFlagStore", "MemoryInstanceRegistry"]
@@ -45,21 +45,31 @@ class MemoryFlagStore:
         """Apply a write, all of it or none; raises RevisionConflict or IdempotencyMismatch."""
         digest = body_digest(write, contents(write))
         with self._lock:
-            done = self._done.get(write.operation)
-            if done and self._clock.now() < done.forgotten_at:
-                if done.digest != digest:
-                    raise IdempotencyMismatch(f"operation {write.operation!r} was used for another write")
-                return Written(done.revision, repeated=True)
+            if repeated := self._recall(write.operation, digest):
+                return repeated
             for edit in write.edits:
                 self._check(edit)
             revision = self._apply(write)
             self._done[write.operation] = _Done(digest, revision, self._clock.now() + OPERATION_SECONDS)
             return Written(revision)
 
+    def recall(self, operation: str, request: str) -> Written | None:
+        """Tell what a write of this operation and request has done before; raises IdempotencyMismatch."""
+        with self._lock:
+            return self._recall(operation, request)
+
     def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:
         """Read what was done to one flag, newest first."""
         with self._lock:
             return list(self._history.get(key, ()))[:limit]
+
+    def _recall(self, operation: str, digest: str) -> Written | None:
+        done = self._done.get(operation)
+        if done is None or self._clock.now() >= done.forgotten_at:
+            return None
+        if done.digest != digest:
+            raise mismatch(operation)
+        return Written(done.revision, repeated=True)
 
     def _check(self, edit: Edit) -> None:
         current = self._snapshot.versions.get(edit.flag.key)

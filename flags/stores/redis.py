@@ -14,12 +14,12 @@ from typing import Any
 import redis
 
 from flags.documents import flag_from_json
-from flags.errors import IdempotencyMismatch, RevisionConflict, WriteUnconfirmed
+from flags.errors import RevisionConflict, WriteUnconfirmed
 from flags.model import Flag, Revision, Snapshot
 from flags.store import HistoryEntry, Write, Written
 from flags.stores.keys import Keys
 from flags.stores.redis_registry import RedisInstanceRegistry
-from flags.stores.writing import OPERATION_SECONDS, body_digest, contents
+from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch
 from foundation.errors import DocumentError, StoreUnreachable
 from foundation.redis import Script, connect, translated
 
@@ -81,6 +81,17 @@ class RedisFlagStore:
             attempt += 1
             time.sleep(PAUSE)
 
+    def recall(self, operation: str, request: str) -> Written | None:
+        """Tell what a write of this operation and request has done before; raises IdempotencyMismatch."""
+        with translated("read an operation"):
+            stored: Any = self._client.get(self._keys.operation(operation))
+        if stored is None:
+            return None
+        digest, _, revision = stored.decode().partition(" ")
+        if digest != request:
+            raise mismatch(operation)
+        return Written(Revision.parse(revision), repeated=True)
+
     def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:
         """Read what was done to one flag, newest first."""
         with translated("read a flag's history"):
@@ -109,7 +120,7 @@ class RedisFlagStore:
             if outcome == b"conflict":
                 raise _conflict(write, *answer)
             if outcome == b"mismatch":
-                raise IdempotencyMismatch(f"operation {write.operation!r} was used for another write")
+                raise mismatch(write.operation)
             revision, replicas = Revision.parse(answer[0].decode()), answer[1]
             if replicas and not connection.wait(1, int(REPLICA_WAIT * 1000)):
                 raise WriteUnconfirmed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flags.documents import flag_json
+from flags.errors import IdempotencyMismatch
 from flags.store import Write
 from foundation.canonical import digest
 from foundation.errors import DocumentError
@@ -27,10 +28,17 @@ def contents(write: Write) -> dict[str, str]:
     return flags
 
 
+def mismatch(operation: str) -> IdempotencyMismatch:
+    """Say that an operation id stands for something else already."""
+    return IdempotencyMismatch(f"operation {operation!r} was used for another write")
+
+
 def body_digest(write: Write, flags: Mapping[str, str]) -> str:
     """Name what a write is to bring about, so that its operation id can't stand for anything else.
 
     The revisions that the writer expected are left out: a retry that read the flags again after its own first write
     means the same thing.
     """
+    if write.request:
+        return write.request
     return digest({"edits": dict(flags), "actor": write.actor, "reason": write.reason})

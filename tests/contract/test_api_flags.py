@@ -115,6 +115,27 @@ def test_the_same_operation_is_applied_once(api, flag):
     assert len(api.get("flags/useYamlMessaging/history").json["entries"]) == 2
 
 
+def test_a_repeated_request_gets_its_first_answer_though_somebody_wrote_in_between(api, flag):
+    key = {"Idempotency-Key": "op-1"}
+    first = api.call("PATCH", "flags/useYamlMessaging", json={"percentage": 10}, headers=key)
+    api.call("PATCH", "flags/useYamlMessaging", json={"description": "by somebody else"})
+    again = api.call("PATCH", "flags/useYamlMessaging", json={"percentage": 10}, headers=key)
+    assert (again.status_code, again.json["revision"]) == (200, first.json["revision"])
+    assert again.json["flag"]["description"] == "by somebody else"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "flags/useYamlMessaging/revert"), ("DELETE", "flags/useYamlMessaging")],
+)
+def test_a_change_that_would_do_something_else_the_second_time_is_done_once(api, flag, method, path):
+    api.post("flags/useYamlMessaging/disable", {})
+    key = {"Idempotency-Key": "op-1"}
+    first, again = (api.call(method, path, json={}, headers=key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json["revision"] == again.json["revision"]
+
+
 def test_an_operation_can_not_be_used_for_something_else(api, flag):
     key = {"Idempotency-Key": "op-1"}
     api.post("flags/useYamlMessaging/disable", {"reason": "once"}, headers=key)
