@@ -48,7 +48,7 @@ WORDS = (
 )
 JUNK = JSON_VALUES | st.sampled_from(
     [*OPERATORS, *WORDS, "on", "off", "a\n", "", "x" * 101, 101, -1, 2**53, 1e300, [], {}]
-)
+).map(copy.deepcopy)  # what is put in is tampered with in turn
 
 
 def refusal(document):
