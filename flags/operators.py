@@ -186,6 +186,10 @@ def _matches(attribute: str, values: Values) -> Predicate:
     return holds
 
 
+# The four comparisons are written out: one that is passed in would cost a call for every message. Of several bounds the
+# easiest to pass is enough.
+
+
 def _gt(attribute: str, values: Values) -> Predicate:
     bound = min(values)
 
