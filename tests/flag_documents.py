@@ -53,8 +53,7 @@ CLAUSES = st.one_of([_clause(operator) for operator in [*VALUES_OF, "exists"]])
 def _splits(draw, variants):
     cuts = sorted({0, 100_000, *draw(st.lists(st.integers(0, 100_000), max_size=3))})
     return [
-        {"variant": draw(st.sampled_from(variants)), "percentage": (high - low) / 1000}
-        for low, high in pairwise(cuts)
+        {"variant": draw(st.sampled_from(variants)), "percentage": (high - low) / 1000} for low, high in pairwise(cuts)
     ]
 
 
