@@ -12,12 +12,11 @@ from controlplane.errors import EnvironmentNotFound, NotConnected
 from controlplane.settings import Settings, environment_name
 
 if TYPE_CHECKING:
-    from messenger.queues.telemetry import TelemetryStore
-
     from flags.instances import InstanceRegistry
     from flags.source import Source
     from flags.store import FlagStore
     from messenger.queue import QueueServer
+    from messenger.queues.telemetry import TelemetryStore
     from rollout.journal import Journal
 
 
