@@ -56,8 +56,9 @@ end
 -- Whether the frame was still to be decided about; who has it in hand does not matter, the first to commit wins.
 local function still_open(frame)
   local stream = key('q:' .. frame.priority)
-  if not frame.finished then
+  if not frame.finished then  -- a frame that was quarantined under its consumer is still its consumer's to decide
     return #redis.call('XRANGE', stream, frame.id, frame.id) > 0
+      or redis.call('HEXISTS', key('moved'), frame.priority .. ':' .. frame.id) == 1
   end
   redis.call('XACK', stream, GROUP, frame.id)
   return take_off(counts, frame.priority, frame.id) or take_back(frame.priority, frame.id)

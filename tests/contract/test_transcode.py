@@ -391,6 +391,18 @@ class TestClearing:
         assert [one.id for one in mixed.dead_letters()] == ["m1"]
         assert agreed_state(mixed).quarantined == 5
 
+    def test_what_is_given_up_of_a_batch_that_was_set_aside_meanwhile_is_not_lost(self, queue):
+        append(queue, yaml("m1 and m2", count=2))
+        (held,) = queue.receive("ann", 1, 0)
+        quarantine(queue, YAML_WORD)
+        letter = DeadLetter("m1", held.frame, "normal", "invalid", "broken", 1, 0.0)
+        queue.settle("ann", [Settlement(held, letters=(letter,), finished=False)])
+        assert [one.id for one in queue.dead_letters()] == ["m1"]
+        queue.settle("ann", [Settlement(held, (Handled("m2"),))])
+        assert [one.id for one in queue.dead_letters()] == ["m1"]
+        state = agreed_state(queue)
+        assert (state.handled, state.quarantined) == (1, 0)
+
     def test_two_frames_of_one_name_are_both_set_aside(self, queue, client):
         for body in ("a", "b"):
             client.xadd(NORMAL, {"t": YAML, "f": "same", "b": body})
