@@ -177,9 +177,9 @@ class Queue(Protocol):
     def append(self, frames: Sequence[tuple[str, Frame]]) -> list[FrameRefusal | None]:
         """Append (priority, frame) pairs in order, in one round trip; for each None, or why it was refused.
 
-        A frame id that was taken before is recognised and answered with None. Raises QueueFull where the bound would be
-        passed, or StoreRefused where the server will not write; then none of these frames was taken. ValueError for a
-        priority that there is not.
+        A frame id that was taken before is recognised and answered with None, whatever is admitted by now. Raises
+        QueueFull where the bound would be passed, or StoreRefused where the server will not write; then none of these
+        frames was taken. ValueError for a priority that there is not.
         """
 
     def join(self, consumer: str, words: frozenset[str], lease: float) -> None:

@@ -9,32 +9,32 @@ if redis.call('EXISTS', key('opened')) == 0 then
   return {'unopened'}
 end
 
-local admits, ids, frames, refused, fresh = {}, {}, {}, {}, {}
+local admits, ids, frames, refused, fresh, names = {}, {}, {}, {}, {}, {}
 for _, word in ipairs(redis.call('SMEMBERS', key('admits'))) do
   admits[word] = true
 end
 
 for from = 3, #ARGV, WIDTH do
-  local frame = {priority = ARGV[from], id = ARGV[from + 1], fields = {
+  local place = #frames + 1
+  ids[place] = ARGV[from + 1]
+  frames[place] = {priority = ARGV[from], id = ARGV[from + 1], fields = {
     't', ARGV[from + 2], 'e', ARGV[from + 3], 'n', ARGV[from + 4], 'r', ARGV[from + 5], 'f', ARGV[from + 1],
     's', ARGV[from + 6], 'b', ARGV[from + 7],
-  }}
-  if admits[ARGV[from + 2]] and admits[ARGV[from + 3]] and (tonumber(ARGV[from + 4]) < 2 or admits['batch']) then
-    frames[#frames + 1] = frame
-    ids[#ids + 1] = frame.id
-  else
-    refused[#refused + 1] = (from - 3) / WIDTH
-  end
+  }, admitted = admits[ARGV[from + 2]] and admits[ARGV[from + 3]] and (tonumber(ARGV[from + 4]) < 2 or admits['batch'])}
 end
 
+-- What was taken before was taken, whatever is admitted by now.
 local sets, expiry = turns('seen', tonumber(ARGV[2]))
 local seen = remembered(sets, ids)
-local names = {}
-for _, frame in ipairs(frames) do
+for place, frame in ipairs(frames) do
   if not seen[frame.id] then
-    seen[frame.id] = true
-    fresh[#fresh + 1] = frame
-    names[#names + 1] = frame.id
+    if frame.admitted then
+      seen[frame.id] = true
+      fresh[#fresh + 1] = frame
+      names[#names + 1] = frame.id
+    else
+      refused[#refused + 1] = place - 1
+    end
   end
 end
 

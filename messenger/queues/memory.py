@@ -97,11 +97,13 @@ class MemoryQueue:
         contents = self._contents
         with contents.changed:
             contents.exists = True
-            answers = [contents.refusal(frame) for _, frame in frames]
+            answers: list[FrameRefusal | None] = []
             new: dict[str, tuple[str, Frame]] = {}
-            for (priority, frame), refusal in zip(frames, answers, strict=True):
-                if refusal is None and frame.id not in contents.appended:
-                    new.setdefault(frame.id, (priority, frame))
+            for priority, frame in frames:
+                known = frame.id in new or frame.id in contents.appended
+                answers.append(None if known else contents.refusal(frame))
+                if not known and answers[-1] is None:
+                    new[frame.id] = (priority, frame)
             if new and contents.count() + len(new) > contents.limits.frames:
                 raise QueueFull(f"queue {self.domain!r} holds {contents.count()} frames, its bound")
             contents.refused += sum(refusal is not None for refusal in answers)

@@ -198,6 +198,15 @@ class TestAppendingAndReceiving:
         append(queue, one)
         assert append(queue, one) == [None]
 
+    def test_a_retried_append_is_recognised_though_its_format_is_barred_by_now(self, queue):
+        taken, late = frame(content_type=YAML), frame(content_type=YAML)
+        append(queue, taken)
+        queue.bar(YAML_WORD)
+        first, second = append(queue, taken, late)
+        assert (first, second.refused) == (None, YAML_WORD)
+        assert queue.state().refused == 1
+        assert [place.frame for place in take(queue)] == [taken]
+
     def test_settling_makes_room(self, open_server):
         queue = open_server(QueueLimits(frames=1)).queue("collections")
         append(queue, frame())
