@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Response, current_app, g, redirect, request, url_for
@@ -16,6 +17,8 @@ from controlplane.ui.blueprint import blueprint
 from controlplane.ui.pages import THEME_COOKIE, THEMES, bare_page
 
 YEAR = 365 * 24 * 3600
+_LOCAL = re.compile(r"/(?!/)[!-\[\]-~]*")
+"""A slash, not two, and visible ASCII without the backslash, which browsers read as a slash."""
 
 
 @blueprint.url_value_preprocessor
@@ -89,5 +92,5 @@ def _plain_redirect(target: str) -> Response:
 
 
 def _local(target: str) -> str:
-    """A path of ours, or the start; never an address elsewhere."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
+    """A path of ours, or the start; never an address elsewhere, nor what becomes one when control characters go."""
+    return target if _LOCAL.fullmatch(target) else "/"

@@ -91,11 +91,32 @@ def test_which_environments_there_are_is_not_told_before_the_door(api):
     assert response.headers["Location"].startswith("/sign-in")
 
 
-@pytest.mark.parametrize("target", ["//elsewhere", "/\\elsewhere", "https://elsewhere", "elsewhere", ""])
+ELSEWHERE = ["//elsewhere", "/\\elsewhere", "https://elsewhere", "elsewhere", ""]
+ELSEWHERE += [f"/{junk}/elsewhere" for junk in ("\t", "\n", "\r", "\r\nX: y\r\n", "\\", " ", "\x7f", "é")] + [
+    "/flags\n"
+]
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
 def test_signing_in_never_leads_elsewhere(api, target):
     client = api.app.test_client()
     response = client.post("/sign-in", data={"username": "viewer", "password": PASSWORD, "next": target})
     assert (response.status_code, response.headers["Location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_choosing_a_theme_never_leads_elsewhere(api, target):
+    response = api.app.test_client().post("/theme", data={"theme": "dark", "next": target})
+    assert (response.status_code, response.headers["Location"]) == (303, "/")
+
+
+@pytest.mark.parametrize(
+    "target", ["/", f"/environments/demo/flags/{KEY}?tab=history", "/environments/demo/flags?q=%C3%A9"]
+)
+def test_signing_in_leads_to_where_the_visitor_wanted_to_go(api, target):
+    client = api.app.test_client()
+    response = client.post("/sign-in", data={"username": "viewer", "password": PASSWORD, "next": target})
+    assert (response.status_code, response.headers["Location"]) == (303, target)
 
 
 def test_a_form_enables_and_says_how_far_it_has_got(operator, flag):
