@@ -54,6 +54,11 @@ class MemoryAccountStore:
         """Keep a session for so many seconds."""
         self._sessions[key] = (session, self._clock.now() + seconds)
 
+    def touch_session(self, key: str, session: Session, seconds: float) -> None:
+        """Keep a session that is still there for so many seconds more."""
+        if self.session(key):
+            self.save_session(key, session, seconds)
+
     def drop_session(self, key: str) -> None:
         """Forget a session."""
         self._sessions.pop(key, None)
@@ -106,6 +111,11 @@ class RedisAccountStore:
         """Keep a session for so many seconds."""
         with translated("write a session"):
             self._redis.set(f"sb:sessions:{key}", json.dumps(asdict(session)), px=int(seconds * 1000))
+
+    def touch_session(self, key: str, session: Session, seconds: float) -> None:
+        """Keep a session that is still there for so many seconds more."""
+        with translated("touch a session"):
+            self._redis.set(f"sb:sessions:{key}", json.dumps(asdict(session)), px=int(seconds * 1000), xx=True)
 
     def drop_session(self, key: str) -> None:
         """Forget a session."""

@@ -129,6 +129,9 @@ class AccountStore(Protocol):
     def save_session(self, key: str, session: Session, seconds: float) -> None:
         """Keep a session for so many seconds."""
 
+    def touch_session(self, key: str, session: Session, seconds: float) -> None:
+        """Keep a session that is still there for so many seconds more; one that was forgotten stays forgotten."""
+
     def drop_session(self, key: str) -> None:
         """Forget a session; unknown keys are ignored."""
 
@@ -208,7 +211,7 @@ class Accounts:
         if user is None:
             raise NotAuthenticated("the session's user is gone")
         if now - session.seen > SESSION_TOUCH:
-            self._store.save_session(key, replace(session, seen=now), SESSION_IDLE)
+            self._store.touch_session(key, replace(session, seen=now), SESSION_IDLE)
         return Principal(user.name, user.role, session.csrf)
 
     def by_token(self, text: str) -> Principal:

@@ -9,6 +9,7 @@ from controlplane.accounts import (
     ATTEMPTS_OF_PAIR,
     SESSION_IDLE,
     SESSION_LIFE,
+    SESSION_TOUCH,
     WAIT_OF_ADDRESS,
     Role,
 )
@@ -230,6 +231,22 @@ def test_signing_out_ends_the_session(api):
     value = browser.get_cookie(api.services.settings.cookie_name).value
     browser.post("/sign-out", headers={"X-CSRF-Token": csrf_of(api, browser)})
     browser.set_cookie(api.services.settings.cookie_name, value)
+    assert browser.get("/api/v1/environments/demo/flags").status_code == 401
+
+
+def test_a_request_in_flight_does_not_undo_a_sign_out(api, monkeypatch):
+    browser, clock, accounts = signed_in(api), api.services.clock, api.services.accounts
+    session_id = browser.get_cookie(api.services.settings.cookie_name).value
+    clock.advance(SESSION_TOUCH + 1)
+    user = accounts._store.user
+
+    def after_a_sign_out(name):
+        accounts.sign_out(session_id)
+        return user(name)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(accounts._store, "user", after_a_sign_out)
+        browser.get("/api/v1/environments/demo/flags")
     assert browser.get("/api/v1/environments/demo/flags").status_code == 401
 
 
