@@ -1,4 +1,4 @@
-"""What both gunicorn groups have in common; what differs stands on the command lines of `controplane.groups`.
+"""What both gunicorn groups have in common; what differs stands on the command lines of `controlplane.groups`.
 
 gunicorn reads the names of this module as its settings.
 """

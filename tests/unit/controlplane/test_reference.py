@@ -34,10 +34,26 @@ def test_every_command_is_in_the_reference():
             assert f"`{word}`" in row
 
 
+def commands():
+    for name in COMMANDS:
+        group = main.get_command(None, name)
+        yield from (group, *getattr(group, "commands", {}).values())
+
+
 def test_every_setting_is_in_the_reference():
     page = (REFERENCE / "commands.md").read_text()
     names = {
         "SIGNALBOX_ENV" if field.name == "environments" else f"SIGNALBOX_{field.name.upper()}"
         for field in fields(Settings)
     }
+    names |= {option.envvar for command in commands() for option in command.params if option.envvar}
     assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_the_reference_of_a_replay_names_all_that_its_body_may_hold():
+    row = next(line for line in (REFERENCE / "api.md").read_text().splitlines() if "dead-letters/replay`" in line)
+    api = Api(services_in_memory())
+    body = {"ids": [], "quarantine": True}
+    assert all(f'"{name}"' in row for name in body)
+    answer = api.post("queues/balance/dead-letters/replay", {**body, "junk": 1})
+    assert answer.get_json()["detail"].endswith(f"one of {', '.join(body)}")
