@@ -174,12 +174,15 @@ class Queue(Protocol):
 
     domain: str
 
-    def append(self, frames: Sequence[tuple[str, Frame]]) -> list[FrameRefusal | None]:
+    def append(self, frames: Sequence[tuple[str, Frame]], *, bounded: bool = True) -> list[FrameRefusal | None]:
         """Append (priority, frame) pairs in order, in one round trip; for each None, or why it was refused.
 
         A frame id that was taken before is recognised and answered with None, whatever is admitted by now. Raises
         QueueFull where the bound would be passed, or StoreRefused where the server will not write; then none of these
         frames was taken. ValueError for a priority that there is not.
+
+        Not `bounded`, they pass the bound: for what a handler sends, of which there is no more than there are frames in
+        hand. Two domains that fill each other's queues would otherwise both wait for room, for ever.
         """
 
     def join(self, consumer: str, words: frozenset[str], lease: float) -> None:

@@ -1,6 +1,6 @@
 -- Appends frames: all that are admitted and new, or none where they would pass the bound. Comes after keys.lua.
--- ARGV: bound, window for frame ids (ms), then for each frame: priority, frame id, type, encoding, messages, revision,
--- sender, body.
+-- ARGV: bound, or -1 for none, window for frame ids (ms), then for each frame: priority, frame id, type, encoding,
+-- messages, revision, sender, body.
 -- Answers 1, or {'refused', places of the refused from 0, what is admitted}, {'full', frames held}, {'unopened'}.
 
 local WIDTH = 8
@@ -38,8 +38,8 @@ for place, frame in ipairs(frames) do
   end
 end
 
-local held = frames_held()
-if #fresh > 0 and held + #fresh > tonumber(ARGV[1]) then
+local bound, held = tonumber(ARGV[1]), frames_held()
+if #fresh > 0 and bound >= 0 and held + #fresh > bound then
   return {'full', held}
 end
 

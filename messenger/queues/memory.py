@@ -91,7 +91,7 @@ class MemoryQueue:
         self._turns = itertools.count()
         self._closed = False
 
-    def append(self, frames: Sequence[tuple[str, Frame]]) -> list[FrameRefusal | None]:
+    def append(self, frames: Sequence[tuple[str, Frame]], *, bounded: bool = True) -> list[FrameRefusal | None]:
         """Append (priority, frame) pairs in order; for each None, or why it was refused."""
         check_priorities(frames)
         contents = self._contents
@@ -104,7 +104,7 @@ class MemoryQueue:
                 answers.append(None if known else contents.refusal(frame))
                 if not known and answers[-1] is None:
                     new[frame.id] = (priority, frame)
-            if new and contents.count() + len(new) > contents.limits.frames:
+            if new and bounded and contents.count() + len(new) > contents.limits.frames:
                 raise QueueFull(f"queue {self.domain!r} holds {contents.count()} frames, its bound")
             contents.refused += sum(refusal is not None for refusal in answers)
             for priority, frame in new.values():

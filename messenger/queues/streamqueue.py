@@ -73,11 +73,11 @@ class RedisQueue:
         self._making = threading.RLock()  # a signal's handler may close in the thread that is just receiving
         self._closed = False
 
-    def append(self, frames: Sequence[tuple[str, Frame]]) -> list[FrameRefusal | None]:
+    def append(self, frames: Sequence[tuple[str, Frame]], *, bounded: bool = True) -> list[FrameRefusal | None]:
         """Append (priority, frame) pairs in order; for each None, or why it was refused."""
         check_priorities(frames)
         limits = self.site.limits
-        arguments: list[Any] = [limits.frames, int(limits.append_window * 1000)]
+        arguments: list[Any] = [limits.frames if bounded else -1, int(limits.append_window * 1000)]
         for priority, frame in frames:
             arguments += append_arguments(priority, frame)
         with scripts.adding(f"append to queue {self.domain}"):

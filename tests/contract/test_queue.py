@@ -192,6 +192,17 @@ class TestAppendingAndReceiving:
         append(queue, frame("fits"), frame("too"))
         assert bodies(take(queue)) == ["1", "2", "fits", "too"]
 
+    def test_what_a_handler_sends_passes_the_bound_and_counts(self, open_server):
+        queue = open_server(QueueLimits(frames=2)).queue("collections")
+        append(queue, frame("a"), frame("b"))
+        assert queue.append([("normal", frame("c")), ("normal", frame("d"))], bounded=False) == [None, None]
+        assert standing(queue).messages == 4
+        with pytest.raises(QueueFull):
+            append(queue, frame())
+        queue.bar(YAML_WORD)
+        assert queue.append([("normal", frame(content_type=YAML))], bounded=False)[0].refused == YAML_WORD
+        assert bodies(take(queue)) == ["a", "b", "c", "d"]
+
     def test_a_retried_append_passes_a_full_queue(self, open_server):
         queue = open_server(QueueLimits(frames=1)).queue("collections")
         one = frame()
@@ -751,6 +762,8 @@ class TestRedisAlone:
             client.config_set("maxmemory", "1")
             with pytest.raises(QueueFull):
                 append(queue, frame("three"))
+            with pytest.raises(QueueFull):
+                queue.append([("normal", frame("three"))], bounded=False)
             with pytest.raises(QueueFull):
                 append(server.queue("other"), frame("four"))
             server.bar_all(YAML_WORD)
