@@ -33,8 +33,10 @@ __all__ = [
     "weight_of",
 ]
 
-KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
-KEY_RULE = "1 to 100 letters, digits, '.', '_', '/' or '-', starting with a letter or digit"
+KEY = re.compile(r"(?!.{101})[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+KEY_RULE = "1 to 100 letters, digits, '.', '_', '/' or '-', starting with a letter or digit, also after each '/'"
+RESERVED = ("disable", "enable", "history", "percentages", "release", "revert")
+"""What the API puts behind a key and a slash: a key that ended so could not be told from another flag's route."""
 
 MAX_FLAGS = 10_000
 MAX_DESCRIPTION = 2_000
@@ -97,6 +99,9 @@ def flag_key(key: Any, field: str = "flags") -> str:
     """Take the key of a flag; raises DocumentError."""
     if not (isinstance(key, str) and KEY.fullmatch(key)):
         raise DocumentError(field, "holds an invalid flag key", value=key, expected=KEY_RULE)
+    _, slash, last = key.rpartition("/")
+    if slash and last in RESERVED:
+        raise DocumentError(field, f"holds a flag key that ends in /{last}", value=key, expected="another last word")
     return str(key)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from flags import service
+from flags.documents import RESERVED
 from flags.edits import kill
 from flags.instances import Instance
 from flags.model import Hold, Revision
@@ -60,6 +61,18 @@ def test_a_key_may_hold_slashes(api):
     assert api.post("flags", {**YAML_FLAG, "key": "ns/flag"}).status_code == 201
     assert api.get("flags/ns/flag").json["key"] == "ns/flag"
     assert api.post("flags/ns/flag/disable").json["flag"]["enabled"] is False
+
+
+def test_no_key_ends_in_what_a_route_puts_behind_it(api):
+    behind = {
+        rule.rule.partition("/flags/<path:key>/")[2]
+        for rule in api.app.url_map.iter_rules()
+        if "/flags/<path:key>/" in rule.rule
+    }
+    assert behind == set(RESERVED)
+    refused = api.post("flags", {**YAML_FLAG, "key": "ns/history"})
+    assert (refused.status_code, refused.json["code"], refused.json["field"]) == (400, "DOCUMENT_INVALID", "flags")
+    assert "ends in /history" in refused.json["detail"]
 
 
 def test_a_patch_sets_one_domain_and_leaves_the_others(api, flag):

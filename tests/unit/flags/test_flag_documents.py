@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flags.documents import (
+    RESERVED,
     flag_document,
     flag_from_json,
     flag_json,
@@ -234,10 +235,20 @@ def test_a_wrong_field_is_named(field, document):
     assert str(refused.value).startswith(f"{field}: ")
 
 
-@pytest.mark.parametrize("key", ["", "-a", "a b", "a" * 101, "ä", "a\n", "../a\x00", 5, None])
+@pytest.mark.parametrize(
+    "key", ["", "-a", "a b", "a" * 101, "ä", "a\n", "../a\x00", "a/", "a//b", "a/../b", "a/.", 5, None]
+)
 def test_a_flag_key_that_breaks_the_rule_is_refused(key):
     with pytest.raises(DocumentError, match=r"^flags: holds an invalid flag key"):
         parse_flag(key, full())
+
+
+@pytest.mark.parametrize("word", RESERVED)
+def test_a_flag_key_does_not_end_in_what_the_api_puts_behind_keys(word):
+    with pytest.raises(DocumentError, match=rf"^flags: holds a flag key that ends in /{word}"):
+        parse_flag(f"team/{word}", full())
+    for key in (word, f"{word}/flag", f"team/{word}s", f"team-{word}"):
+        assert parse_flag(key, full()).key == key
 
 
 def test_a_file_of_flags_holds_nothing_else():

@@ -10,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 import flags
-from flags.documents import MAX_DESCRIPTION, MAX_DOMAINS, MAX_FLAGS, MAX_TAGS, MAX_VARIANTS, parse_flags
+from flags.documents import MAX_DESCRIPTION, MAX_DOMAINS, MAX_FLAGS, MAX_TAGS, MAX_VARIANTS, RESERVED, parse_flags
 from flags.fields import MAX_KEY, MAX_NUMBER, MAX_TEXT
 from flags.operators import MAX_VALUE, OPERATORS
 from flags.rules import MAX_CLAUSES, MAX_PARTS, MAX_RULES
@@ -21,6 +21,8 @@ from tests.unit.flags.test_flag_documents import DESIGN, SEED, WRONG
 
 SCHEMA = json.loads(Path(flags.__file__).with_name("schema").joinpath("flags.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+FLAG = {"enabled": True, "rolloutPercentage": 0, "fallback": False}
 
 BEYOND_A_SCHEMA = (
     "is not one of the variants",
@@ -131,6 +133,18 @@ def test_every_wrong_document_of_the_parsers_tests_is_refused_by_both_or_beyond_
 )
 def test_what_is_no_file_of_flags_is_refused_by_both(junk):
     assert agree(junk)
+
+
+@pytest.mark.parametrize("key", ["a/b", "a/", "a//b", "a/.", "a\n", "a" * 100, "a" * 101, "a/b" * 33, "a/b" * 34])
+def test_keys_are_taken_or_refused_by_both(key):
+    agree({"flags": {key: FLAG}})
+
+
+@pytest.mark.parametrize("word", RESERVED)
+def test_keys_with_words_of_the_api_are_taken_or_refused_by_both(word):
+    assert agree({"flags": {f"a/{word}": FLAG}})
+    for key in (word, f"{word}/a", f"a/{word}s", f"a-{word}"):
+        assert agree({"flags": {key: FLAG}}) is None
 
 
 def test_the_bounds_in_the_schema_are_the_parsers():
