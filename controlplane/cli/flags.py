@@ -51,6 +51,8 @@ def command() -> None:
     """List, read and change flags.
 
     Example: signalbox flags set useYamlMessaging --domain collections --percentage 50 --reason "pilot"
+
+    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 no store answers or takes writes.
     """
 
 

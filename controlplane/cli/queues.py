@@ -17,6 +17,8 @@ def command(ctx: click.Context) -> None:
     """See queues, look into them, and replay dead letters.
 
     Without a further word this is `queues list`. Example: signalbox queues dead-letters collections
+
+    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 no store answers or takes writes.
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_queues)

@@ -29,6 +29,8 @@ def command() -> None:
     """List, show and verify the receipts of rollbacks.
 
     Example: signalbox receipt verify rb_01jg3k…
+
+    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 no store answers or takes writes.
     """
 
 

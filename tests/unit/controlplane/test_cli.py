@@ -1,6 +1,7 @@
 """The commands over an environment in memory: what they say, and what they answer machines with."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -69,6 +70,12 @@ def test_the_help_of_every_command_has_an_example(name):
     group = main.get_command(None, name)
     for command in [group, *getattr(group, "commands", {}).values()]:
         assert "Example: " in (command.help or ""), f"{name} {command.name}"
+
+
+@pytest.mark.parametrize("words", [[], ["flags"], ["queues"], ["receipt"], ["rollback"]])
+def test_the_help_of_every_group_says_what_its_exit_codes_mean(words):
+    shown = " ".join(CliRunner().invoke(main, [*words, "--help"]).output.split())
+    assert re.search(r"Exit codes: 0 .*, 1 .*, 2 .*, 3 ", shown)
 
 
 def test_an_unknown_command_is_wrong_usage():
