@@ -1,19 +1,37 @@
-"""Converge: wait until every live instance has acknowledged the kill, and name those that have not."""
+"""Converge: wait until every live instance has acknowledged the kill, and name those that have not.
+
+Waits as well for consumers that the registry does not know: a flags server that was away hears from them in a moment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from rollout import rollcall
+from rollout.members import unproven
 from rollout.record import Note
 from rollout.run import Run, named
 
 SLICE = 0.05
 """Seconds between two looks: how exactly the time of an acknowledgement is known."""
 
+POLL = 0.2
+RECONNECT = 4.0
+"""Seconds that a consumer has to register: longer than the longest pause between two tries to connect, and than the
+lease at its queue, so that whoever is still a member by then has renewed it and lives."""
+
 
 def converge(run: Run) -> Iterator[Note]:
-    """Call the roll until everyone has answered or time is up."""
+    """Call the roll until everyone has answered or time is up; then once more where somebody was not on it."""
+    yield from _call(run)
+    if strangers := unproven(run, run.ports.registry.live()):
+        yield Note("progress", f"waiting for consumers that have not registered: {named(sorted(strangers))}")
+        _await_registration(run)
+        yield from _call(run)
+    yield _last_word(run)
+
+
+def _call(run: Run) -> Iterator[Note]:
     clock, told = run.ports.clock, -1
     deadline = clock.monotonic() + run.request.converge_timeout
     while True:
@@ -23,12 +41,18 @@ def converge(run: Run) -> Iterator[Note]:
         for instance_id in rollcall.bury(run.record, live):
             run.ports.registry.leave(instance_id)
         if left <= 0 or not any(_state(run, one.instance.id) == "missing" for one in live):
-            break
+            return
         answered = sum(rollcall.answered(run.record, one) for one in live)
         if answered != told:
             told = answered
             yield Note("progress", f"{answered} of {len(live)} live instances have acknowledged {run.revision}")
-    yield _last_word(run)
+
+
+def _await_registration(run: Run) -> None:
+    clock = run.ports.clock
+    deadline = clock.monotonic() + RECONNECT
+    while unproven(run, run.ports.registry.live()) and clock.monotonic() < deadline:
+        run.ports.pause(POLL)
 
 
 def _last_word(run: Run) -> Note:
@@ -36,7 +60,7 @@ def _last_word(run: Run) -> Note:
     for entry in run.record["instances"].values():
         states.setdefault(entry["state"], []).append(entry["slot"])
     if not states:
-        return Note("done", "nobody is live who would have to acknowledge")
+        return Note("warn", "nobody is live who could acknowledge")
     data = {"states": {state: len(slots) for state, slots in states.items()}}
     acknowledged = len(states.pop("acknowledged", []))
     states.pop("replaced", None)

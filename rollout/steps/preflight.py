@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from flags.documents import MESSAGING_TAG
 from flags.model import Flag, Snapshot
 from rollout.errors import NothingToRollBack
+from rollout.members import unproven
 from rollout.record import Note, Record, Request
 from rollout.rollcall import enter, manned
 from rollout.run import Run, named
@@ -39,7 +40,8 @@ def preflight(run: Run) -> Iterator[Note]:
     """See who is live, so that nobody who was there can get lost on the way."""
     live = run.ports.registry.live()
     enter(run.record, (one.instance for one in live))
-    run.record["domains"] = sorted(manned(live).union(run.record["domains"]))
+    consuming = unproven(run, live).values()
+    run.record["domains"] = sorted(manned(live).union(run.record["domains"], consuming))
     number = len(run.record["attempts"])
     attempt = f" (attempt {number} of {run.record['receipt']})" if number > 1 else ""
     count = len(live)

@@ -13,6 +13,7 @@ from foundation.errors import StoreRefused, StoreUnreachable
 from foundation.health import Status, run_checks
 from rollout import rollcall
 from rollout.health import checks
+from rollout.members import unproven
 from rollout.ports import DomainCounts
 from rollout.record import Note
 from rollout.run import Run, named
@@ -106,13 +107,25 @@ def _instances(run: Run, name: str) -> None:
     rollcall.call(run.record, live, run.since_kill)
     missing = [one.instance.slot for one in live if not rollcall.answered(run.record, one)]
     if not missing:
-        run.check(name, "pass", f"all {len(live)} live instances have acknowledged {run.revision}")
+        _nobody_else(run, name, live)
         return
     overriding = [one.instance.slot for one in live if set(one.instance.overrides) & set(run.keys)]
     remedy = "restart them by hand, then run the rollback again"
     if overriding:
         remedy = f"take the override file of {named(overriding)} away, then run the rollback again"
     run.check(name, "fail", f"live without the kill: {named(missing)}", remedy)
+
+
+def _nobody_else(run: Run, name: str, live: list[LiveInstance]) -> None:
+    """Everybody who is registered has the kill: which proves nothing about those who are not."""
+    if strangers := unproven(run, live):
+        remedy = "wait until `signalbox instances` shows them, or restart them by hand; then run the rollback again"
+        run.check(name, "fail", f"consuming, and not registered: {named(sorted(strangers))}", remedy)
+    elif live:
+        run.check(name, "pass", f"all {len(live)} live instances have acknowledged {run.revision}")
+    else:
+        remedy = "if there should be workers, start them and run the rollback again"
+        run.check(name, "warn", "nobody is live: the kill stands, and no worker has proven that it has it", remedy)
 
 
 def _restarts(run: Run, name: str) -> None:

@@ -589,3 +589,52 @@ def test_a_dry_run_tells_every_step_and_changes_nothing(world):
     assert world.store.snapshot() == before
     assert (world.yaml_left(), world.journal.running(), world.journal.receipts()) == (3, None, [])
     assert world.send("collections", 1) is not None
+
+
+def test_consumers_that_a_flags_server_just_back_has_not_heard_from_are_waited_for(world):
+    back_at = world.clock.monotonic() + 2.5
+    Silent(world, until=back_at)
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 0
+    assert world.clock.monotonic() >= back_at
+    assert rollback.receipt["domains"] == ["balance", "collections"]
+    assert rollback.receipt["checks"]["instances"]["detail"].startswith("all 4 live instances")
+
+
+def test_a_consumer_that_never_registers_is_not_proven_safe(world):
+    Silent(world, "collections-1.2")
+    rollback, _ = world.roll_back(restart="none")
+    assert rollback.receipt["failed"] == ["instances"]
+    assert "collections-1.2" in rollback.receipt["checks"]["instances"]["detail"]
+
+
+def test_a_domain_whose_consumers_never_register_is_missed(world):
+    Silent(world, "collections-1.2", "collections-2.3")
+    rollback, _ = world.roll_back()
+    assert set(rollback.receipt["failed"]) == {"instances", "worker/collections"}
+
+
+def test_nothing_is_claimed_of_workers_where_nobody_is_live():
+    world = World()
+    world.workers.clear()
+    world.clock.advance(10)
+    rollback, _ = world.roll_back()
+    assert rollback.exit_code == 0
+    check = rollback.receipt["checks"]["instances"]
+    assert (check["status"], "nobody is live" in check["detail"]) == ("warn", True)
+
+
+class Silent:
+    """Keeps instances (all, where none is named) out of the registry, where none of them stands any more."""
+
+    def __init__(self, world, *names, until=float("inf")):
+        renew = world.registry.renew
+
+        def renew_later(instance, acknowledged, lease):
+            if world.clock.monotonic() >= until or (names and instance.id not in names):
+                renew(instance, acknowledged, lease)
+
+        world.registry.renew = renew_later
+        for worker in world.workers:
+            if not names or worker.instance.id in names:
+                world.registry.leave(worker.instance.id)
