@@ -27,7 +27,7 @@ def unproven(run: Run, live: Collection[LiveInstance]) -> dict[str, str]:
 
 
 def _consumers(run: Run) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     with suppress(StoreUnreachable, StoreRefused):  # the check of the queue server says so
         for domain in run.ports.queues.domains():
             with closing(run.ports.queues.queue(domain)) as queue:

@@ -22,6 +22,9 @@ RestartMode = Literal["unacknowledged", "all", "none"]
 QueueMode = Literal["transcode", "drain", "quarantine", "purge"]
 EventStatus = Literal["progress", "done", "warn", "failed"]
 
+CONFIRMED = "kill confirmed"
+"""The check that a replica has the kill; it is there where that failed, and stays until a kill has been confirmed."""
+
 MAX_TEXT = 2_000
 """Characters of a reason and the like; a flag's hold takes no more."""
 
@@ -265,9 +268,13 @@ def opened(receipt: str, environment: str, request: Request, now: float) -> Reco
 
 
 def continued(record: Record, request: Request, now: float) -> Record:
-    """Go on with an unfinished rollback: the same receipt, one more attempt, every check to be made anew."""
+    """Go on with an unfinished rollback: the same receipt, one more attempt, every check to be made anew.
+
+    What an earlier attempt knows of an unconfirmed kill stays: looking at the flag would not show it.
+    """
     attempts = [*record["attempts"], _attempt(len(record["attempts"]) + 1, request, now)]
-    return {**record, "request": _asked(request), "attempts": attempts, "checks": {}}
+    kept = {name: check for name, check in record["checks"].items() if name == CONFIRMED}
+    return {**record, "request": _asked(request), "attempts": attempts, "checks": kept}
 
 
 def _asked(request: Request) -> RequestEntry:

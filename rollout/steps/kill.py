@@ -6,17 +6,22 @@ From the second half on no sender that uses the library, stale, cut off or disob
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from flags import edits, service
 from flags.errors import RevisionConflict, WriteUnconfirmed
 from flags.model import Flag, Hold, Revision, Snapshot
 from foundation.errors import StoreRefused, StoreUnreachable
-from rollout.errors import KillUndone
-from rollout.record import Note, time_text
+from foundation.ids import new_id
+from rollout.errors import KillUndone, ReceiptMalformed, ReceiptUnknown
+from rollout.record import CONFIRMED, Note, time_text
 from rollout.run import Run
 
 WRITES = 3
 """How often the write is tried where no answer comes back: the state of the flags then tells whether it was applied."""
+
+
+REMEDY = "see to the replicas: a fail-over now could undo the kill; then run the rollback again"
 
 
 def kill(run: Run) -> Iterator[Note]:
@@ -32,19 +37,37 @@ def kill(run: Run) -> Iterator[Note]:
 
 
 def _write(run: Run) -> bool:
-    """Kill what is not killed; True where anything had to be written."""
+    """Kill what is not killed, and write anew what may be on no replica; True where anything had to be written."""
     unanswered: StoreUnreachable | None = None
+    snapshot = run.ports.store.snapshot()
+    doubtful = [key for key in run.keys if _is_doubtful(run, snapshot.flags[key])]
     for written in range(WRITES + 1):
-        snapshot = run.ports.store.snapshot()
         standing = [key for key in run.keys if not is_killed(snapshot.flags[key])]
-        if not standing:
+        if not standing and (not doubtful or written == WRITES):
+            if doubtful:
+                run.check(CONFIRMED, "fail", f"killed, and the answer was lost: {unanswered}", REMEDY)
             _note_killed(run, snapshot, wrote=written > 0)
             return written > 0
         if written < WRITES:
-            unanswered = _kill(run, standing)
+            asked = list(dict.fromkeys([*standing, *doubtful]))
+            unanswered = _kill(run, asked)
+            doubtful = asked if unanswered else []
+            snapshot = run.ports.store.snapshot()
     raise unanswered or KillUndone(
         f"{', '.join(standing)}: killed {WRITES} times, and written anew by somebody each time"
     )
+
+
+def _is_doubtful(run: Run, flag: Flag) -> bool:
+    """Tell whether the write that killed a flag may be on no replica: only one more write can tell."""
+    if not is_killed(flag) or flag.hold is None:
+        return False
+    if flag.hold.receipt == run.record["receipt"]:
+        # An attempt that did not live to tell of its kill did not live to hear of its replicas either.
+        return CONFIRMED in run.record["checks"] or not run.killed
+    with suppress(ReceiptUnknown, ReceiptMalformed):
+        return CONFIRMED in run.ports.journal.receipt(flag.hold.receipt)["failed"]
+    return False
 
 
 def is_killed(flag: Flag) -> bool:
@@ -58,14 +81,21 @@ def _kill(run: Run, keys: list[str]) -> StoreUnreachable | None:
     reason = run.request.reason or "emergency rollback"
     try:
         service.change(
-            run.ports.store, keys, lambda flag: edits.kill(flag, hold), actor=run.request.actor, reason=reason
+            run.ports.store,
+            keys,
+            lambda flag: edits.kill(flag, hold),
+            actor=run.request.actor,
+            reason=reason,
+            operation=new_id("op"),  # so that a flag that is killed already is written too
         )
     except WriteUnconfirmed as error:
-        run.check("kill confirmed", "fail", str(error), "see to the replicas: a fail-over now could undo the kill")
+        run.check(CONFIRMED, "fail", str(error), REMEDY)
     except RevisionConflict:
         return None  # written by others as often as the service tries: look again who stands
     except StoreUnreachable as error:
         return error
+    else:
+        run.record["checks"].pop(CONFIRMED, None)
     return None
 
 

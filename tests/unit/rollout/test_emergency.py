@@ -1,5 +1,6 @@
 """The emergency rollback over twins in memory: what each step does, and what it says where it can't."""
 
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,11 +11,13 @@ from flags.service import apply, find
 from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
 from foundation.health import Answer, Check
 from messenger.formats import JSON, YAML
+from rollout.emergency import EmergencyRollback
 from rollout.errors import KillUndone, NothingToRollBack
 from rollout.preview import preview
 from rollout.receipt import verify
 from rollout.record import STEPS, Request
 from rollout.release import release
+from tests.unit.rollout.fuse import Killed
 from tests.unit.rollout.world import FLAGS, KEY, Idle, World
 
 YAML_FLAG = "useYamlMessaging"
@@ -431,6 +434,35 @@ def test_a_kill_that_never_gets_an_answer_ends_with_store_unreachable_and_lets_g
 def test_a_kill_that_no_replica_confirmed_is_done_and_not_verified(world):
     ports = world.ports(store=Writing(world.store, (WriteUnconfirmed("no replica"), True)))
     rollback, _ = world.roll_back(ports=ports)
+    assert (rollback.exit_code, rollback.receipt["failed"]) == (1, ["kill confirmed"])
+
+
+def test_a_kill_that_no_replica_confirmed_is_written_again_by_the_next_run(world):
+    unconfirmed = (WriteUnconfirmed("no replica"), True)
+    first, _ = world.roll_back(ports=world.ports(store=Writing(world.store, unconfirmed)))
+    second, _ = world.roll_back(ports=world.ports(store=Writing(world.store, unconfirmed)))
+    assert second.receipt["failed"] == first.receipt["failed"] == ["kill confirmed"]
+    third, _ = world.roll_back()
+    assert (third.exit_code, third.receipt["failed"]) == (0, [])
+    assert find(world.store, YAML_FLAG).flag.hold.receipt == third.receipt["receipt"]
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["before it tells", "after it has told"])
+def test_a_kill_that_no_replica_confirmed_is_written_again_by_the_next_attempt(world, told):
+    outcome = WriteUnconfirmed("no replica") if told else Killed()
+    store = Writing(world.store, (outcome, True))
+    steps = EmergencyRollback(world.ports(store=store), Request(actor="first")).run()
+    with suppress(Killed):
+        next(event for event in steps if event.step == "kill")
+    steps.close()
+    before = find(world.store, YAML_FLAG).version
+    rollback, _ = world.roll_back()
+    assert (rollback.exit_code, len(rollback.receipt["attempts"])) == (0, 2)
+    assert find(world.store, YAML_FLAG).version != before
+
+
+def test_a_kill_whose_answers_are_all_lost_is_done_and_not_verified(world):
+    rollback, _ = world.roll_back(ports=world.ports(store=Writing(world.store, *[(LOST, True)] * 3)))
     assert (rollback.exit_code, rollback.receipt["failed"]) == (1, ["kill confirmed"])
 
 
