@@ -29,6 +29,8 @@ local function evict(time)
   redis.call('ZREMRANGEBYSCORE', key('members'), '-inf', time)
   for _, consumer in ipairs(gone) do
     redis.call('HDEL', key('words'), consumer)
+  end
+  for _, consumer in ipairs(gone) do
     forget(consumer)
   end
   return #gone

@@ -140,11 +140,24 @@ local function frames_held()
   return held
 end
 
+-- What XPENDING answers; nil where there is no group, because somebody deleted the stream past the library.
+local function pending_in(stream, ...)
+  local answer = redis.pcall('XPENDING', stream, GROUP, ...)
+  if not answer.err then
+    return answer
+  end
+  if not string.find(answer.err, 'NOGROUP') then
+    error(answer.err)
+  end
+  return nil
+end
+
 -- Takes a consumer's name out of the group where nothing is pending under it: a group loses what is pending with the name.
 local function forget(consumer)
   for _, priority in ipairs(PRIORITIES) do
     local stream = key('q:' .. priority)
-    if #redis.call('XPENDING', stream, GROUP, '-', '+', 1, consumer) == 0 then
+    local pending = pending_in(stream, '-', '+', 1, consumer)
+    if pending and #pending == 0 then
       redis.call('XGROUP', 'DELCONSUMER', stream, GROUP, consumer)
     end
   end

@@ -17,7 +17,7 @@ for place, priority in ipairs(PRIORITIES) do
   streams[place] = {
     priority,
     redis.call('XLEN', stream),
-    redis.call('XPENDING', stream, GROUP)[1],
+    (pending_in(stream) or {0})[1],
     edge('XRANGE', stream, '-', '+'),
     edge('XREVRANGE', stream, '+', '-'),
   }

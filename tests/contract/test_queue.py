@@ -800,6 +800,20 @@ class TestRedisAlone:
         assert queue.state(scan=False).messages == 0
         assert len(queue.dead_letters()) == 1
 
+    def test_dead_consumers_leave_no_words_behind_where_somebody_deleted_the_streams(self, own):
+        redis_server, _, queue = own
+        queue.join("old", JSON_ONLY, 0.05)
+        queue.join("older", JSON_ONLY, 0.05)
+        eventually(lambda: not queue.state().members)
+        with connect(redis_server.url) as client:
+            client.delete(*(f"sb:{{test/collections}}:q:{priority}" for priority in ("high", "normal", "low")))
+            queue.join("ann", ALL_WORDS, 60)
+            assert client.hkeys("sb:{test/collections}:words") == [b"ann"]
+        assert queue.state().admits == ALL_WORDS
+        queue.leave("ann")
+        assert append(queue, frame()) == [None]
+        assert bodies(take(queue)) == ["x"]
+
     def test_dead_consumers_leave_no_names_behind(self, own):
         redis_server, _, queue = own
         queue.join("brief", ALL_WORDS, 0.05)
