@@ -17,6 +17,7 @@ from controlplane.listening import Reservation
 from controlplane.processes import Command, Keeper, StopSignal
 from controlplane.settings import Settings
 
+API_WORKER = "controlplane.gunicorn_worker.TimedThreadWorker"
 API_THREADS = 8
 STREAM_CONNECTIONS = 5_500
 """More than the streams that a process admits, so that a refusal and `/healthz` still get through."""
@@ -76,7 +77,7 @@ def _environ(settings: Settings) -> dict[str, str]:
 
 
 def _api(bind: str, workers: int) -> list[str]:
-    options = ["--worker-class", "gthread", "--workers", str(workers), "--threads", str(API_THREADS)]
+    options = ["--worker-class", API_WORKER, "--workers", str(workers), "--threads", str(API_THREADS)]
     return _gunicorn(bind, options, "controlplane.app:create_app()")
 
 
