@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 from flags import edits, service
+from flags.model import Revision
 from flags.store import FlagStore, Written
 from messenger.queue import QueueServer
 from rollout.run import words_of
 
 
-def release(store: FlagStore, server: QueueServer, key: str, actor: str, reason: str = "") -> Written:
+def release(  # noqa: PLR0913 - as for `flags.service.change`
+    store: FlagStore,
+    server: QueueServer,
+    key: str,
+    actor: str,
+    reason: str = "",
+    *,
+    operation: str | None = None,
+    request: str = "",
+    expected: Revision | None = None,
+) -> Written:
     """Take the hold off a flag and let the queues admit its formats again; harmless where there is no hold.
 
     Words that another held flag bars too stay barred.
 
+    A repeated operation changes no flag, and sees to it once more that the queues admit what no flag on hold bars.
+
     Raises:
         FlagNotFound: no such flag.
+        RevisionConflict: the flag was written after `expected`; nothing was changed.
+        IdempotencyMismatch: the operation was another request; nothing was changed.
         StoreUnreachable, StoreRefused: of the flags server, and nothing was changed; or of the queue server, and the
             flag is released while its queues are still barred: run it again.
     """
-    written = service.change(store, [key], edits.release, actor=actor, reason=reason)
+    written = (operation and store.recall(operation, request)) or service.change(
+        store,
+        [key],
+        edits.release,
+        actor=actor,
+        reason=reason,
+        operation=operation,
+        request=request,
+        expected=expected,
+    )
     free = words_of([key]) - _held(store)
     server.release_all(free)
     # A rollback that came in between has found its queues barred, and must find them so again.

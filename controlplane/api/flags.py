@@ -117,9 +117,10 @@ def archive_flag(environment: str, key: str) -> Response:
 def release_flag(environment: str, key: str) -> Response:
     """Take the hold of a kill off, and let the queues admit again what no other held flag bars. It stays disabled."""
     content = body(("reason",))
-    mark = stamp(content)
+    mark, seen = stamp(content), seen_version()
     found = connection(environment)
-    written = release(found.store, found.queues, key, mark.actor, mark.reason)
+    # Not by `_once`: a request that is repeated because its queues could not be reached has them to see to.
+    written = release(found.store, found.queues, key, **asdict(mark), expected=seen)
     return _answer(environment, key, written)
 
 

@@ -187,6 +187,46 @@ def test_a_release_lets_the_queues_admit_again(api, flag):
     assert "application/yaml" in api.connection.queues.queue("collections").state().admits
 
 
+def test_a_stale_if_match_releases_nothing(api, flag):
+    put_on_hold(api)
+    api.connection.queues.queue("collections").join("c1", frozenset({"application/json", "application/yaml"}), 60)
+    api.connection.queues.bar_all(frozenset({"application/yaml"}))
+    stale = api.post("flags/useYamlMessaging/release", headers={"If-Match": f'"{flag["version"]}"'})
+    assert (stale.status_code, stale.json["code"]) == (412, "REVISION_CONFLICT")
+    assert api.get("flags/useYamlMessaging").json["hold"]["by"] == "oncall@host"
+    assert "application/yaml" not in api.connection.queues.queue("collections").state().admits
+
+
+def test_a_repeated_release_leaves_the_hold_that_came_in_between(api, flag):
+    put_on_hold(api)
+    key = {"Idempotency-Key": "op-1"}
+    first = api.post("flags/useYamlMessaging/release", {"reason": "fixed"}, headers=key)
+    put_on_hold(api)
+    api.connection.queues.bar_all(frozenset({"application/yaml"}))
+    again = api.post("flags/useYamlMessaging/release", {"reason": "fixed"}, headers=key)
+    assert (again.status_code, again.json["revision"]) == (200, first.json["revision"])
+    assert again.json["flag"]["hold"]["by"] == "oncall@host"
+    assert "application/yaml" not in api.connection.queues.queue("collections").state().admits
+    other = api.post("flags/useYamlMessaging/release", {"reason": "else"}, headers=key)
+    assert (other.status_code, other.json["code"]) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+def test_a_release_whose_queues_were_out_of_reach_is_finished_by_its_repetition(api, flag, monkeypatch):
+    put_on_hold(api)
+    queues, key = api.connection.queues, {"Idempotency-Key": "op-1"}
+    queues.queue("collections").join("c1", frozenset({"application/json", "application/yaml"}), 60)
+    queues.bar_all(frozenset({"application/yaml"}))
+
+    def gone(*_):
+        raise StoreUnreachable("no answer from the queue server")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queues, "release_all", gone)
+        assert api.post("flags/useYamlMessaging/release", headers=key).status_code == 503
+    assert api.post("flags/useYamlMessaging/release", headers=key).status_code == 200
+    assert "application/yaml" in queues.queue("collections").state().admits
+
+
 def test_an_archived_flag_is_put_away_and_a_revert_brings_it_back(api, flag):
     archived = api.call("DELETE", "flags/useYamlMessaging", json={"reason": "done with it"})
     assert archived.json["flag"]["archived"] is True

@@ -57,7 +57,7 @@ def _act(action: str, key: str) -> Written:
             rollout = _rollout()
             return _change(key, lambda flag: edits.set_rollout(flag, rollout))
         case "release":
-            return release(g.connection.store, g.connection.queues, key, auth.current().name, _reason())
+            return release(g.connection.store, g.connection.queues, key, **_stamp())
         case "revert":
             revision = Revision.parse(request.form.get("revision", ""))
             return service.revert(g.connection.store, key, revision, **_stamp())

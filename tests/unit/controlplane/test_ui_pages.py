@@ -168,6 +168,12 @@ def test_a_form_made_from_an_older_version_is_refused(api, operator, flag):
     assert flag().enabled
 
 
+def test_a_release_made_from_an_older_version_is_refused(api, operator, flag):
+    stale = str(service.find(api.connection.store, KEY).version)
+    service.change(api.connection.store, [KEY], lambda flag: edits.kill(flag, Hold("maria", "slow")), actor="maria")
+    assert operator.press(f"flags/{KEY}", "release", version=stale).status_code == 412
+
+
 def test_a_held_flag_says_by_whom_and_why_and_only_a_release_frees_it(api, operator, flag):
     hold = Hold("maria", HOSTILE)
     service.change(api.connection.store, [KEY], lambda flag: edits.kill(flag, hold), actor="maria")
@@ -254,7 +260,8 @@ def test_a_dead_letter_is_shown_with_its_reason_and_replayed(api, operator):
     page = text_of(operator.get("queues/balance/dead-letters"))
     assert "boom &lt;img" in page
     (name,) = re.findall(r'name="ids" value="([^"]+)"', page)
-    assert operator.press("queues/balance/dead-letters", "replay", ids="none").status_code == 303
+    missing = operator.press("queues/balance/dead-letters", "replay", ids="none")
+    assert (missing.status_code, "0 put back; 1 is not" in text_of(missing)) == (409, True)
     assert operator.press("queues/balance/dead-letters", "replay", ids=name).status_code == 303
     assert "Nothing was given up" in text_of(operator.get("queues/balance/dead-letters"))
     assert queue.receive("balance-1", 1, 0)
