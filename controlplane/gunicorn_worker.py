@@ -19,7 +19,7 @@ LOOK = 0.5
 
 
 class TimedThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Cuts a connection off when a request, from its first byte to the last one answered, takes longer than `timeout`."""
+    """Cuts a connection off when a request, from its first byte to the last one answered, takes over `timeout`."""
 
     def init_process(self) -> None:
         """Start the watch, then serve until the worker is told to end."""
