@@ -276,11 +276,14 @@ class QueueServer(Protocol):
     def domains(self) -> list[str]:
         """Name the domains that have a queue, in order."""
 
+    def bars(self) -> str:
+        """Name how far the environment's bars have got: another name after every `bar_all`."""
+
     def bar_all(self, words: frozenset[str]) -> None:
         """Bar words in every queue that exists and in those yet to come."""
 
-    def release_all(self, words: frozenset[str]) -> None:
-        """Release words in every queue."""
+    def release_all(self, words: frozenset[str], bars: str = "") -> bool:
+        """Release words in every queue; where `bars` is given and is not their name any more, none, answering False."""
 
     def close(self) -> None:
         """Let go of connections."""

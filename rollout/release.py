@@ -43,12 +43,17 @@ def release(  # noqa: PLR0913 - as for `flags.service.change`
         request=request,
         expected=expected,
     )
-    free = words_of([key]) - _held(store)
-    server.release_all(free)
-    # A rollback that came in between has found its queues barred, and must find them so again.
-    if barred := free & _held(store):
-        server.bar_all(barred)
+    # A rollback holds its flags first, and then bars: one whose hold is not seen has its bars yet to come, or makes the
+    # release look again.
+    while not _let_in(store, server, words_of([key])):
+        pass
     return written
+
+
+def _let_in(store: FlagStore, server: QueueServer, words: frozenset[str]) -> bool:
+    """Release words that no hold bars; False, and nothing is done, where somebody bars some at this very moment."""
+    bars = server.bars()
+    return server.release_all(words - _held(store), bars)
 
 
 def _held(store: FlagStore) -> frozenset[str]:

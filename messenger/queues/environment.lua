@@ -1,7 +1,8 @@
 -- What the queues of an environment share: which there are, and what a kill has barred in all of them.
 -- KEYS: queues (set of domains), barred (set of words), generation of the bars (string).
--- ARGV: verb, then: enroll a domain · bar words · release words · look nothing.
--- Answers {generation, words barred, domains}. A queue takes over the bars of a generation newer than the one it has, so a
+-- ARGV: verb, then: enroll a domain · bar words · release the generation that was seen, or '', and words · look nothing.
+-- Answers {generation, words barred, domains}, or nothing where a release has seen another generation. Every bar makes a
+-- generation, so that no release goes by what was seen before it. A queue takes over the bars of a generation newer than the one it has, so a
 -- late word about an old one changes nothing. Generations are times, in microseconds: where these keys are lost and the
 -- queues are not, a count would begin again below what the queues have, and the next kill would pass them by.
 
@@ -14,8 +15,11 @@ end
 if verb == 'enroll' then
   redis.call('SADD', KEYS[1], ARGV[2])
 elseif verb == 'bar' or verb == 'release' then
-  local changed = 0
-  for place = 2, #ARGV do
+  if verb == 'release' and ARGV[2] ~= '' and ARGV[2] ~= (redis.call('GET', KEYS[3]) or '0') then
+    return false
+  end
+  local changed = verb == 'bar' and 1 or 0
+  for place = verb == 'bar' and 2 or 3, #ARGV do
     changed = changed + redis.call(verb == 'bar' and 'SADD' or 'SREM', KEYS[2], ARGV[place])
   end
   if changed > 0 then

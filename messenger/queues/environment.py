@@ -35,15 +35,22 @@ class Environment:
         """Bar words in what queues find when they are opened."""
         return self._call("bar", *sorted(words))
 
-    def release(self, words: frozenset[str]) -> Bars:
-        """Release words in what queues find when they are opened."""
-        return self._call("release", *sorted(words))
+    def release(self, words: frozenset[str], seen: str = "") -> Bars | None:
+        """Release words in what queues find when they are opened; None where the generation is not the one `seen`."""
+        reply = self._ask("release", seen, *sorted(words))
+        return None if reply is None else _bars(reply)
 
     def look(self) -> Bars:
         """Read what is there."""
         return self._call("look")
 
     def _call(self, *arguments: str) -> Bars:
+        return _bars(self._ask(*arguments))
+
+    def _ask(self, *arguments: str) -> Any:
         with translated(f"reach the queues of {self.name}"):
-            reply: Any = scripts.ENVIRONMENT(self._client, self._keys, arguments)
-        return Bars(reply[0].decode(), words_of(reply[1]), tuple(sorted(domain.decode() for domain in reply[2])))
+            return scripts.ENVIRONMENT(self._client, self._keys, arguments)
+
+
+def _bars(reply: Any) -> Bars:
+    return Bars(reply[0].decode(), words_of(reply[1]), tuple(sorted(domain.decode() for domain in reply[2])))

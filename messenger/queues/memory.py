@@ -39,6 +39,7 @@ class MemoryQueueServer:
         self._limits = limits or QueueLimits()
         self._lock = threading.Lock()
         self._barred: frozenset[str] = frozenset()
+        self._generation = 0
         self._contents: dict[str, Contents] = {}
         self._handles: weakref.WeakSet[MemoryQueue] = weakref.WeakSet()
 
@@ -59,20 +60,30 @@ class MemoryQueueServer:
         with self._lock:
             return sorted(domain for domain, contents in self._contents.items() if contents.exists)
 
+    def bars(self) -> str:
+        """Name how far the environment's bars have got."""
+        with self._lock:
+            return str(self._generation)
+
     def bar_all(self, words: frozenset[str]) -> None:
         """Bar words in every queue that exists and in those yet to come."""
         with self._lock:
+            self._generation += 1
             self._barred |= words
             for contents in self._contents.values():
                 contents.bar_everywhere(self._barred)
 
-    def release_all(self, words: frozenset[str]) -> None:
-        """Release words in every queue."""
+    def release_all(self, words: frozenset[str], bars: str = "") -> bool:
+        """Release words in every queue, unless the bars are not as they were seen."""
         with self._lock:
+            if bars not in {"", str(self._generation)}:
+                return False
+            self._generation += 1
             self._barred -= words
             for contents in self._contents.values():
                 contents.bar_everywhere(self._barred)
                 contents.release(words)
+            return True
 
     def close(self) -> None:
         """Close every handle that was opened here."""

@@ -47,13 +47,21 @@ class RedisQueueServer:
         """Name the domains that have a queue, in order."""
         return list(self.site.environment.look().domains)
 
+    def bars(self) -> str:
+        """Name how far the environment's bars have got."""
+        return self.site.environment.look().generation
+
     def bar_all(self, words: frozenset[str]) -> None:
         """Bar words in every queue that exists and in those yet to come."""
         self._tell(self.site.environment.bar(words), frozenset())
 
-    def release_all(self, words: frozenset[str]) -> None:
-        """Release words in every queue."""
-        self._tell(self.site.environment.release(words), words)
+    def release_all(self, words: frozenset[str], bars: str = "") -> bool:
+        """Release words in every queue, unless the bars are not as they were seen."""
+        released = self.site.environment.release(words, bars)
+        if released is None:
+            return False
+        self._tell(released, words)
+        return True
 
     def close(self) -> None:
         """Close every handle that was opened here, and the connections."""

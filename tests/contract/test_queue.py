@@ -330,6 +330,16 @@ class TestAdmission:
             assert queue.state().barred == YAML_WORD
         assert server.queue("unborn").state().admits == JSON_ONLY
 
+    def test_a_release_that_has_not_seen_the_last_bar_releases_nothing(self, server, queue):
+        queue.join("ann", ALL_WORDS, 60)
+        server.bar_all(YAML_WORD)
+        seen = server.bars()
+        server.bar_all(YAML_WORD)
+        assert not server.release_all(YAML_WORD, seen)
+        assert append(queue, frame(content_type=YAML))[0].refused == YAML_WORD
+        assert server.release_all(YAML_WORD, server.bars())
+        assert append(queue, frame(content_type=YAML)) == [None]
+
     def test_a_release_everywhere_reaches_all_of_them(self, server):
         queues = [server.queue("one"), server.queue("two")]
         append(queues[0], frame())

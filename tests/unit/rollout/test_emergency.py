@@ -474,8 +474,27 @@ def test_writers_that_come_between_are_met_by_trying_again(world):
 
 def test_a_rollback_that_comes_between_a_release_and_its_queues_keeps_them_barred(world):
     world.roll_back()
-    server = Partly(world.queues, release_all=lambda words: (world.roll_back(), world.queues.release_all(words)))
-    release(world.store, server, YAML_FLAG, "ops")
+    comes = iter([world.roll_back])
+
+    def release_all(words, bars):
+        next(comes, lambda: None)()
+        return world.queues.release_all(words, bars)
+
+    release(world.store, Partly(world.queues, release_all=release_all), YAML_FLAG, "ops")
+    assert find(world.store, YAML_FLAG).flag.hold is not None
+    assert world.send("collections", 1) is None
+
+
+def test_a_release_that_dies_when_a_rollback_has_come_between_leaves_the_queues_barred(world):
+    world.roll_back()
+
+    def release_all(words, bars):
+        world.roll_back()
+        world.queues.release_all(words, bars)
+        raise Killed
+
+    with pytest.raises(Killed):
+        release(world.store, Partly(world.queues, release_all=release_all), YAML_FLAG, "ops")
     assert find(world.store, YAML_FLAG).flag.hold is not None
     assert world.send("collections", 1) is None
 
