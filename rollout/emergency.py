@@ -51,7 +51,8 @@ class EmergencyRollback:
 
         Raises:
             NothingToRollBack: the request names no flag of this environment; nothing was changed.
-            KillUndone: somebody writes the flag anew as often as it is killed.
+            KillUndone: somebody writes the flag anew as often as it is killed; the message says whether the queues are
+                barred.
         """
         while self.receipt is None:
             try:

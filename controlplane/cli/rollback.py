@@ -37,7 +37,7 @@ from messenger.queues.streams import RedisQueueServer
 from rollout.archive import ReceiptFolder
 from rollout.clearing import QueueClearing
 from rollout.emergency import EmergencyRollback
-from rollout.errors import NothingToRollBack
+from rollout.errors import KillUndone, NothingToRollBack
 from rollout.health import control_plane
 from rollout.ports import Ports
 from rollout.preview import preview
@@ -49,6 +49,12 @@ SIGNING_KEY = Path("keys/receipt.key")
 
 FALLBACKS = {YAML_FLAG: "json", COMPRESSION_FLAG: "uncompressed", BATCHING_FLAG: "individual"}
 """What an override file should say of the three messaging flags; of others a person has to know it."""
+
+UNDONE = (
+    "NOT killed: the flag is enabled again as often as it is killed. What to do:\n"
+    "  1. `signalbox flags history` of the flag names who writes it: a deployment in a loop, a script. Stop that.\n"
+    "  2. Run this again."
+)
 
 _WORDS = {"progress": "...", "done": "ok", "warn": "WARN", "failed": "FAIL"}
 
@@ -110,7 +116,8 @@ def command(environment: str | None, **options: Any) -> None:
     """Kill a flag everywhere, clear its format out of the queues, and prove it with a signed receipt.
 
     Exit codes: 0 verified safe, 1 done but a check failed (the last lines say which), 2 wrong usage and nothing
-    changed, 3 no flags server answers or takes writes (says what to do instead).
+    changed, 3 NOT killed: no flags server answers or takes writes, or somebody undoes the kill (says what to do
+    instead).
 
     Run it again whenever in doubt: it finishes what an attempt before it has left.
 
@@ -129,6 +136,10 @@ def command(environment: str | None, **options: Any) -> None:
     except (NothingToRollBack, DocumentError) as error:
         complain(error)
         code = USAGE
+    except KillUndone as error:
+        complain(error)
+        click.echo(UNDONE, err=True)
+        raise SystemExit(UNREACHABLE) from error
     except (NotConnected, StoreUnreachable, StoreRefused) as error:
         complain(error)
     if code == UNREACHABLE:

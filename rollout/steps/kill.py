@@ -26,7 +26,12 @@ REMEDY = "see to the replicas: a fail-over now could undo the kill; then run the
 
 def kill(run: Run) -> Iterator[Note]:
     """Disable and hold the flags, then bar the queues; a queue server that is gone does not hold the flags up."""
-    wrote = _write(run)
+    try:
+        wrote = _write(run)
+    except KillUndone as error:
+        # The half that nobody can undo by writing flags: what is chosen wrongly is refused at the queues.
+        state = "the queues are barred" if _bar(run) else "the queues could NOT be barred"
+        raise KillUndone(f"{error}; {state}") from error
     barred = _bar(run)
     keys = ", ".join(run.keys)
     detail = f"{keys} {'' if wrote else 'was '}disabled and on hold at revision {run.revision}"

@@ -391,9 +391,10 @@ def test_a_flag_that_is_written_anew_each_time_it_is_killed_is_said_and_the_lead
             undo()
             return getattr(world.store, name)
 
-    with pytest.raises(KillUndone):
+    with pytest.raises(KillUndone, match="the queues are barred"):
         world.roll_back(ports=world.ports(store=Undone()))
     assert world.journal.running().lease_left <= 0
+    assert world.send("collections", 1) is None
 
 
 class Writing:
