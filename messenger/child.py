@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from foundation.lifetime import dies_with_parent
 from messenger.backoff import Backoff
-from messenger.worker import WorkerSpec
+from messenger.worker import UNFIT_EXIT, WorkerSpec
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 SETTLED = 10.0
@@ -31,12 +31,15 @@ class Child:
         main: what a forked process runs; answers with its exit code.
         pid: of the process; 0 where there is none.
         start_at: when a missing process is due, on the monotonic clock.
+        unfit: whether its first process ended with UNFIT_EXIT, so that another one would be in vain.
     """
 
     spec: WorkerSpec
     main: Callable[[WorkerSpec], int]
     pid: int = 0
     start_at: float = 0.0
+    unfit: bool = False
+    _first: bool = True
     _started: float = 0.0
     _kill_at: float = 0.0
     _ending: bool = False
@@ -86,6 +89,8 @@ class Child:
 
     def _ended(self, status: int) -> str:
         self.pid = 0
+        self.unfit = self._first and os.WIFEXITED(status) and os.WEXITSTATUS(status) == UNFIT_EXIT
+        self._first = False
         if self._ending or time.monotonic() - self._started >= SETTLED:
             self._backoff.reset()
         self.start_at = time.monotonic() + (0.0 if self._ending else self._backoff.next())

@@ -9,6 +9,7 @@ rose.
     supervise([WorkerPool("collections", 2, "examples.settlement")], Site("demo", flags_url, queue_url))
 
 It blocks until SIGTERM or SIGINT, ends every worker, and answers with the exit code. Any number of pools may be given.
+Handlers that refuse what they are asked end it as well: a worker that can't be set up is not tried again and again.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from flags.fields import NAME_RULE
 from flags.instances import Instance, InstanceRegistry
 from flags.stores.redis_registry import RedisInstanceRegistry
-from foundation.errors import FoundationError
+from foundation.errors import DocumentError, FoundationError
 from foundation.ids import new_id
 from foundation.redis import connect
 from messenger.child import Child
+from messenger.envelope import is_domain
 from messenger.formats import FormatPolicy
 from messenger.policy import open_flag_policy
 from messenger.settings import MessengerSettings
@@ -87,7 +90,7 @@ class Supervisor:
         self._look_at = 0.0
 
     def run(self) -> int:
-        """Work until SIGTERM or SIGINT; answers with 0 once every worker is gone."""
+        """Work until SIGTERM or SIGINT, or until a slot turns out unfit; answers, once every worker is gone, 0 or 1."""
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED)
         gc.collect()
         gc.freeze()
@@ -98,10 +101,10 @@ class Supervisor:
         finally:
             self._end_all()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return 0
+        return 1 if any(child.unfit for child in self._children) else 0
 
     def _round(self, mask: Iterable[int]) -> bool:
-        """Start who is missing, and wait for news; True where the news is to stop."""
+        """Start who is missing, and wait for news; True where the news is to stop, or that a slot is unfit."""
         for child in self._children:
             if not child.pid and time.monotonic() >= child.start_at:
                 child.fork(mask)
@@ -109,7 +112,10 @@ class Supervisor:
         if news is not None and news.si_signo in STOP_SIGNALS:
             return True
         for child in self._children:
-            if how := child.look():
+            how = child.look()
+            if child.unfit:  # the worker has said why
+                return True
+            if how:
                 self._say(f"{child.spec.slot} {how}; it is started again")
         if time.monotonic() >= self._look_at:
             self._watch_generations()
@@ -156,15 +162,20 @@ def supervise(
         supervisor: id of this supervisor in the registry. One that is started again under the same id takes its old
             slots; "" is a new id.
         settings: the figures of every worker's messenger.
-        say: told in one line of every death and restart.
+        say: told in one line which slots are filled, and of every death and restart.
 
     Raises:
-        DocumentError: a pool's handlers can't be loaded.
+        DocumentError: a pool names no domain, or its handlers can't be loaded.
     """
     for pool in pools:
+        if not is_domain(pool.domain):
+            raise DocumentError("domain", "is not a valid name", value=pool.domain, expected=NAME_RULE)
         load_handlers(pool.handlers)
     name = supervisor or new_id("sup")
     specs = list(_specs(pools, site, name, settings or MessengerSettings()))
+    for pool in pools:
+        slots = ", ".join(spec.slot for spec in specs if spec.domain == pool.domain)
+        say(f"workers of {pool.domain} in environment {site.environment}: {slots}")
     return Supervisor(specs, _main, lambda: _registry(site), say).run()
 
 

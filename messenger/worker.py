@@ -33,6 +33,8 @@ from messenger.settings import MessengerSettings
 WATCH_INTERVAL = 0.5
 OVERDUE_EXIT = 75
 """Exit code of a worker that ended itself because a handler did not come back."""
+UNFIT_EXIT = 78
+"""Exit code of a worker whose handlers refuse to be set up as they are asked: another try would end alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ Register = Callable[[WorkerMessenger], Any]
 def run_worker(spec: WorkerSpec, open_policy: OpenPolicy) -> int:
     """Work until SIGTERM or SIGINT, finish what is at hand, leave registry and queue; answers with the exit code.
 
-    A handler that overruns its time can't be stopped: the process ends itself, and its frames go to others.
+    A handler that overruns its time can't be stopped: the process ends itself, and its frames go to others. Handlers
+    that refuse the domain or their settings with a DocumentError end it with UNFIT_EXIT.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,7 +90,11 @@ def run_worker(spec: WorkerSpec, open_policy: OpenPolicy) -> int:
     register, instance = load_handlers(spec.handlers), describe(spec)
     try:
         with _messenger(spec, instance, open_policy) as messenger:
-            register(messenger)
+            try:
+                register(messenger)
+            except DocumentError as error:
+                logging.getLogger(__name__).error("%s [%s]", error, error.code)  # noqa: TRY400 - said in one line
+                return UNFIT_EXIT
             messenger.start()
             while not stop.wait(WATCH_INTERVAL):
                 if messenger.overdue:

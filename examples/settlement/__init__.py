@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from examples.settlement import adjustment, balance, collections, distributions, free_play, gateway, notifications
+from foundation.errors import DocumentError
 from messenger.messenger import WorkerMessenger
 
 GATEWAY_ADDRESS = "SETTLEMENT_GATEWAY"
@@ -27,9 +28,15 @@ POOLS = {"gateway": 1, **dict.fromkeys(HANDLERS, 1), "collections": 2}
 
 
 def register(messenger: WorkerMessenger) -> None:
-    """Give a worker the handlers of its domain; the gateway's worker gets an HTTP server instead."""
+    """Give a worker the handlers of its domain; the gateway's worker gets an HTTP server instead.
+
+    Raises DocumentError for a domain that is no part of a settlement.
+    """
     if messenger.domain == "gateway":
         gateway.serve(messenger, os.environ.get(GATEWAY_ADDRESS, "127.0.0.1:8090"))
         return
+    if messenger.domain not in HANDLERS:
+        known = ", ".join(POOLS)
+        raise DocumentError("domain", "has no handlers in examples.settlement", value=messenger.domain, expected=known)
     for message_type, handler in HANDLERS[messenger.domain].items():
         messenger.on(message_type, handler)

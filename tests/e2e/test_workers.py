@@ -293,3 +293,15 @@ def test_a_handler_that_hangs_costs_its_worker_and_not_the_other_messages(place)
         assert committed(queue) == Counter([before, after])
         assert [(letter.id, letter.reason) for letter in queue.dead_letters()] == [(hanging, "handler")]
         assert set(place.pids("balance-1")) - {first.pid}
+
+
+def test_handlers_that_refuse_their_domain_end_the_supervisor_with_one_line(place, capfd):
+    with running(place.site, [["weird", 1, "examples.settlement"]]) as process:
+        assert process.wait(30) == 1
+    said = capfd.readouterr().err
+    assert "workers of weird in environment test: weird-1\n" in said
+    assert (
+        said.count("weird-1: domain: has no handlers in examples.settlement (found 'weird'); expected gateway, ") == 1
+    )
+    assert "Traceback" not in said
+    assert "started again" not in said

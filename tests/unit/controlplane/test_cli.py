@@ -215,7 +215,10 @@ def test_what_others_wrote_can_not_play_with_the_terminal(run, connection):
 def test_a_replay_names_letters_or_says_all(run):
     run("queues", "replay", "collections", code=2)
     run("queues", "replay", "collections", "m1", "--all", code=2)
-    assert answer(run("queues", "replay", "collections", "m1", "--json")) == {"replayed": 0}
+    assert answer(run("queues", "replay", "collections", "m1", "--json")) == {"replayed": 0, "left": 1}
+    assert (
+        "0 of 1 put back into the queue of collections; left: 1" in run("queues", "replay", "collections", "m1").stdout
+    )
 
 
 def test_exit_codes_tell_refused_from_unreachable():
@@ -231,3 +234,9 @@ def test_without_any_address_a_command_says_what_to_set(monkeypatch, tmp_path):
     result = CliRunner().invoke(main, ["flags", "list"])
     assert result.exit_code == 3
     assert "SIGNALBOX_REDIS_URL" in result.stderr
+
+
+def test_what_can_name_no_domain_starts_no_worker():
+    result = CliRunner().invoke(main, ["worker", "--domain", "bad domain!", "--handlers", "examples.settlement"])
+    assert result.exit_code == 2
+    assert "domain: is not a valid name (found 'bad domain!')" in result.output
