@@ -5,8 +5,8 @@
     POST /adjustments/request               {adjustmentId, customerId, amount, reason}
     GET  /healthz
 
-200 with the notification and the seconds it took · 400 not a request · 404 · 413 too large · 503 no room in the queue ·
-504 no answer in time: the flow may still end.
+200 with the notification and the seconds it took · 400 not a request · 404 · 405 · 408 too slow · 411 · 413 too large ·
+501 · 503 no room in the queue, or on its way out · 504 no answer in time: the flow may still end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from foundation.documents import read_json
 from foundation.errors import DocumentError
 from foundation.ids import new_id
 from messenger.envelope import Envelope
-from messenger.errors import EnvelopeInvalid, QueueFull
+from messenger.errors import EnvelopeInvalid, MessengerClosed, QueueFull
 from messenger.handlers import Send
 from messenger.messenger import WorkerMessenger
 
@@ -72,7 +73,7 @@ class Flows:
                 return 504, {"correlationId": correlation, "error": f"no answer within {PATIENCE:g} s"}
         except EnvelopeInvalid as error:
             return 400, {"error": str(error), "field": error.field}
-        except QueueFull as error:
+        except (QueueFull, MessengerClosed) as error:
             return 503, {"error": str(error)}
         finally:
             with self._lock:
@@ -96,26 +97,37 @@ class Handler(BaseHTTPRequestHandler):
 
     flows: ClassVar[Flows]
     protocol_version = "HTTP/1.1"
+    default_request_version = protocol_version  # else what is no HTTP is answered without a status
     timeout = SLOWEST_BODY
 
     def do_GET(self) -> None:
         """Say that the gateway lives."""
         if self.path == "/healthz":
             self._answer(200, {"status": "ok"})
+        elif self.path in ROUTES:
+            self._refuse(405, "use POST")
         else:
-            self._answer(404, {"error": NO_SUCH_PATH})
+            self._refuse(404, NO_SUCH_PATH)
 
     def do_POST(self) -> None:
         """Run a flow."""
         length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()):
-            self._refuse(411, "Content-Length is missing")
-        elif int(length) > LARGEST:
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
+            self._refuse(411, "say how long the body is, with Content-Length")
+        elif len(length) > len(str(LARGEST)) or int(length) > LARGEST:
             self._refuse(413, f"the body is larger than {LARGEST} bytes")
         elif self.path not in ROUTES:
             self._refuse(404, NO_SUCH_PATH)
         else:
-            self._run(self.rfile.read(int(length)))
+            self._read(int(length))
+
+    def _read(self, length: int) -> None:
+        try:
+            body = self.rfile.read(length)
+        except TimeoutError:
+            self._refuse(408, f"nothing came for {self.timeout:g} s, and the body is not complete")
+        else:
+            self._run(body)
 
     def _run(self, body: bytes) -> None:
         try:
@@ -128,6 +140,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(400, {"error": "the body is not a JSON object"})
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Refuse what the base class can't read or has no method for, in JSON as everything else."""
+        self._refuse(code, message or HTTPStatus(code).phrase)
+
     def _refuse(self, status: int, error: str) -> None:
         self.close_connection = True  # the body is still on its way, and is not read
         self._answer(status, {"error": error})
@@ -137,6 +153,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
