@@ -25,6 +25,7 @@ from flags.errors import FlagNotFound
 from flags.model import Revision, Snapshot
 from foundation.errors import StoreRefused, StoreUnreachable
 
+from rollout.clearing import plain
 if TYPE_CHECKING:
     from flags.store import HistoryEntry
 
@@ -110,8 +111,12 @@ def dead_letters(connection: Connection, domain: str, *, limit: int = 100, quara
 
 
 def replay(connection: Connection, domain: str, ids: list[str], *, quarantine: bool = False) -> Json:
-    """Put letters back into their queue; answers how many there were."""
-    return {"replayed": connection.queues.queue(domain).replay(ids, quarantine=quarantine)}
+    """Put letters back into their queue, as plain JSON where their own format is not admitted.
+
+    Answers how many were, and how many were `left`: not admitted as JSON either, or no such letter.
+    """
+    replayed = connection.queues.queue(domain).replay(ids, quarantine=quarantine, rewrite=plain)
+    return {"replayed": replayed, "left": len(set(ids)) - replayed}
 
 
 def snapshot(connection: Connection) -> Json:

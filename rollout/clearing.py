@@ -49,8 +49,11 @@ class QueueClearing:
 
 def as_json(frame: Frame) -> Frame | None:
     """Write a YAML frame as JSON; None for any other. Raises PoisonFrame where that can't be done."""
-    if frame.content_type != YAML:
-        return None
+    return plain(frame) if frame.content_type == YAML else None
+
+
+def plain(frame: Frame) -> Frame:
+    """Write a frame as uncompressed JSON. Raises PoisonFrame where that can't be done."""
     try:
         return recode(frame, JSON)
     except EncodeFailed as error:

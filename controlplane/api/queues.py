@@ -35,7 +35,7 @@ def list_dead_letters(environment: str, domain: str) -> Response:
 @blueprint.post(f"{LETTERS}/replay")
 @requires(Role.OPERATOR)
 def replay(environment: str, domain: str) -> Response:
-    """Put letters back at the end of the queue, as if new."""
+    """Put letters back at the end of the queue, as if new; as JSON where their own format is not admitted."""
     content = body(("ids", "quarantine"), required=("ids",))
     quarantine = fields.boolean(content.get("quarantine", False), "quarantine")
     named = fields.list_of(content["ids"], "ids", limit=MAX_REPLAY, least=1)

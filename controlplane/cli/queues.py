@@ -106,7 +106,7 @@ def dead_letters(domain: str, limit: int, environment: str | None, *, quarantine
 @environment_option
 @json_option
 def replay(domain: str, ids: tuple[str, ...], environment: str | None, **options: bool) -> None:
-    """Put letters back at the end of their queue, as if new.
+    """Put letters back at the end of their queue, as if new; as JSON where their own format is not admitted.
 
     Example: signalbox queues replay collections --all
     """
@@ -120,7 +120,8 @@ def replay(domain: str, ids: tuple[str, ...], environment: str | None, **options
     if options["as_json"]:
         print_json(answer)
     else:
-        click.echo(f"{answer['replayed']} of {len(ids)} put back into the queue of {domain}")
+        said = f"{answer['replayed']} of {len(ids)} put back into the queue of {domain}"
+        click.echo(f"{said}; left: {answer['left']} (not admitted, or no such letter)" if answer["left"] else said)
 
 
 def _frames(queue: Json) -> str:

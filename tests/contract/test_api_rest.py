@@ -9,6 +9,8 @@ from controlplane.app import create_app
 from flags.instances import Instance
 from flags.model import Revision
 from foundation.ids import new_id
+from messenger.codecs import encode
+from messenger.formats import JSON, YAML
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Settlement
 from rollout.record import Request, StepEvent, opened
@@ -73,9 +75,27 @@ def test_dead_letters_show_why_and_are_put_back(api):
     )
     path = "queues/collections/dead-letters/replay"
     assert api.post(path, {"ids": ["m_1"]}, scope="viewer").status_code == 403
-    assert api.post(path, {"ids": ["m_1", "unknown"]}, scope="operator").json == {"replayed": 1}
+    assert api.post(path, {"ids": ["m_1", "unknown"]}, scope="operator").json == {"replayed": 1, "left": 1}
     assert api.get("queues/collections/dead-letters").json["letters"] == []
     assert queue.state().waiting["normal"] == 1
+
+
+@pytest.mark.parametrize("shelf", ["dead", "quarantine"])
+def test_yaml_is_put_back_as_json_while_a_rollback_bars_it_and_what_can_not_be_stays(api, shelf):
+    queue = api.connection.queues.queue("collections")
+    for name, body in (("good", encode(YAML, {"a": 1})), ("bad", b"{[")):
+        queue.append([("normal", frame(body, content_type=YAML, id=f"f_{name}"))])
+        (delivery,) = queue.receive("c1", 1, 0)
+        reason = "quarantine" if shelf == "quarantine" else "handler"
+        letter = DeadLetter(name, delivery.frame, "normal", reason, "set aside", 1, 1_800_000_000.0)
+        queue.settle("c1", [Settlement(delivery, letters=(letter,))])
+    api.connection.queues.bar_all(frozenset({YAML}))
+    asked = {"ids": ["good", "bad"], "quarantine": shelf == "quarantine"}
+    answer = api.post("queues/collections/dead-letters/replay", asked, scope="operator").json
+    assert answer == {"replayed": 1, "left": 1}
+    (delivery,) = queue.receive("c1", 10, 0)
+    assert (delivery.frame.id, delivery.frame.content_type, delivery.frame.body) == ("f_good", JSON, b'{"a":1}')
+    assert [letter.id for letter in queue.dead_letters(quarantine=shelf == "quarantine")] == ["bad"]
 
 
 def begun(api, rollback_id="rb_1"):

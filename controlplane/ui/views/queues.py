@@ -40,9 +40,12 @@ def replay_letters(domain: str) -> AnyResponse:
     if not ids:
         return _letters_page(domain, 400, "Choose the letters to replay first.")
     try:
-        reading.replay(g.connection, domain, ids, quarantine=shelf == "quarantine")
+        answer = reading.replay(g.connection, domain, ids, quarantine=shelf == "quarantine")
     except SignalboxError as error:
         return _letters_page(domain, status_of(error), f"Not replayed: {error}")
+    if answer["left"]:
+        said = f"{answer['replayed']} put back into the queue; left: {answer['left']} (not admitted, or no such letter)"
+        return _letters_page(domain, 409, said)
     return redirect(url_for("ui.dead_letters", domain=domain, shelf=shelf), 303)
 
 

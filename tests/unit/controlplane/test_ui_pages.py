@@ -261,7 +261,7 @@ def test_a_dead_letter_is_shown_with_its_reason_and_replayed(api, operator):
     assert "boom &lt;img" in page
     (name,) = re.findall(r'name="ids" value="([^"]+)"', page)
     missing = operator.press("queues/balance/dead-letters", "replay", ids="none")
-    assert (missing.status_code, "0 put back; 1 is not" in text_of(missing)) == (409, True)
+    assert (missing.status_code, "0 put back into the queue; left: 1" in text_of(missing)) == (409, True)
     assert operator.press("queues/balance/dead-letters", "replay", ids=name).status_code == 303
     assert "Nothing was given up" in text_of(operator.get("queues/balance/dead-letters"))
     assert queue.receive("balance-1", 1, 0)

@@ -26,7 +26,8 @@ async function replay() {
   if (!ids.length) return say(place, "caution", "Choose the letters to replay first.");
   try {
     const answer = await change("POST", `/queues/${encodeURIComponent(form.dataset.letters)}/dead-letters/replay`, { ids, quarantine: form.dataset.shelf === "quarantine" });
-    say(place, "clear", `${plural(answer.replayed ?? ids.length, "message")} put back into the queue.`);
+    const left = answer.left ? `; left: ${answer.left} (not admitted, or no such letter)` : "";
+    say(place, left ? "caution" : "clear", `${plural(answer.replayed, "message")} put back into the queue${left}.`);
   } catch (error) {
     say(place, "danger", refusal(error));
   }
