@@ -80,7 +80,7 @@ class Ports:
     Args:
         store, registry, journal: the flags server.
         queues, clearing, traffic: the queue server.
-        restarters: tried in this order; the first that is able restarts a worker.
+        restarters: asked in this order, each that is able, until a worker is back.
         checks: further health checks of the installation, such as the control plane's; none of them holds safety up.
         archive: receipts on this host.
         key: signs the receipt.

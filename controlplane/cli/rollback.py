@@ -101,7 +101,7 @@ _WORDS = {"progress": "...", "done": "ok", "warn": "WARN", "failed": "FAIL"}
     envvar="SIGNALBOX_RESTART_COMMAND",
     default="",
     metavar="WORDS",
-    help="Restarts a worker that has no supervisor of ours; {slot}, {domain}, {host} are filled in.",
+    help="Restarts a worker that no supervisor of ours brings back; {slot}, {domain}, {host} are filled in.",
 )
 @click.option(
     "--signing-key",

@@ -68,16 +68,29 @@ def _hand(run: Run, target: Target) -> Restarter | None:
 
 
 def _restart_wave(run: Run, wave: Sequence[Target]) -> Iterator[Note]:
+    """Ask one hand after the other: a supervisor may be as dead as its workers, and nobody can see that from here."""
+    left = list(wave)
+    for hand in run.ports.restarters:
+        mine = [target for target in left if hand.able(target)]
+        if mine:
+            yield from _ask(run, hand, mine)
+            left = [target for target in left if _entry(run, target.slot)["outcome"] != "back"]
+
+
+def _ask(run: Run, hand: Restarter, wave: Sequence[Target]) -> Iterator[Note]:
     for target in wave:
-        _entry(run, target.slot)["asked"] = time_text(run.ports.clock.now())
+        entry = _entry(run, target.slot)
+        entry.update({"via": hand.name, "asked": entry["asked"] or time_text(run.ports.clock.now())})
     # Told, and so kept, before anybody is asked: whoever goes on from here knows what may be restarting.
     slots = [target.slot for target in wave]
-    yield Note("progress", f"restarting {named(slots)}", {"slots": slots})
-    for hand in run.ports.restarters:
-        mine = [target for target in wave if _entry(run, target.slot)["via"] == hand.name]
-        for slot, why in (hand.restart(mine) if mine else {}).items():
-            _entry(run, slot).update({"outcome": "not restarted", "why": why})
-    yield from _await_wave(run, [target for target in wave if _entry(run, target.slot)["outcome"] == "asked"])
+    yield Note("progress", f"restarting {named(slots)} by {hand.name}", {"slots": slots})
+    failures = hand.restart(wave)
+    for slot, why in failures.items():
+        entry = _entry(run, slot)
+        # Where an earlier hand was asked and it did not come back, that is what it still is.
+        outcome = "not back" if entry["outcome"] == "not back" else "not restarted"
+        entry.update({"outcome": outcome, "why": "; ".join(filter(None, [entry["why"], why]))})
+    yield from _await_wave(run, [target for target in wave if target.slot not in failures])
 
 
 def _await_wave(run: Run, wave: Sequence[Target]) -> Iterator[Note]:
@@ -94,8 +107,11 @@ def _await_wave(run: Run, wave: Sequence[Target]) -> Iterator[Note]:
         if waiting:
             run.ports.pause(POLL)
     for target in waiting:
-        why = f"did not come back with the kill within {run.request.restart_timeout:g} s"
-        _entry(run, target.slot).update({"outcome": "not back", "why": why})
+        entry = _entry(run, target.slot)
+        why = (
+            f"did not come back with the kill within {run.request.restart_timeout:g} s of being asked by {entry['via']}"
+        )
+        entry.update({"outcome": "not back", "why": "; ".join(filter(None, [entry["why"], why]))})
 
 
 def _is_back(run: Run, slot: str, old: Sequence[str], live: Sequence[LiveInstance]) -> bool:
@@ -110,7 +126,7 @@ def _is_back(run: Run, slot: str, old: Sequence[str], live: Sequence[LiveInstanc
     if len(new) < len(places):
         return False
     seconds = run.ports.clock.now() - time_seconds(entry["asked"])
-    entry.update({"outcome": "back", "new": new, "seconds": round(max(0.0, seconds), 3)})
+    entry.update({"outcome": "back", "why": "", "new": new, "seconds": round(max(0.0, seconds), 3)})
     for name in entry["old"]:
         run.record["instances"][name]["state"] = "replaced"
         # Killed in its sleep it could not leave by itself; if it does live, it registers again with its next renewal.

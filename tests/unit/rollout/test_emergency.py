@@ -500,6 +500,47 @@ def test_a_release_that_dies_when_a_rollback_has_come_between_leaves_the_queues_
     assert world.send("collections", 1) is None
 
 
+class Command:
+    """A hand that starts the workers of a slot anew, as a restart command does."""
+
+    name = "command"
+
+    def __init__(self, world, failure=""):
+        self.world, self.failure, self.asked = world, failure, []
+
+    def able(self, target):
+        return True
+
+    def restart(self, targets):
+        self.asked += [target.slot for target in targets]
+        if self.failure:
+            return {target.slot: self.failure for target in targets}
+        for target in targets:
+            self.world.workers.remove(self.world.worker(target.slot))
+            self.world.start(target.slot, target.domain, supervisor="")
+        return {}
+
+
+def test_a_slot_that_its_supervisor_does_not_bring_back_is_restarted_by_the_next_hand(world):
+    world.worker("collections-1").deaf = True
+    command = Command(world)
+    rollback, _ = world.roll_back(ports=world.ports(restarters=(Idle(), command)), restart_timeout=5.0)
+    assert (rollback.exit_code, command.asked) == (0, ["collections-1"])
+    entry = rollback.receipt["restarts"]["collections-1"]
+    assert (entry["outcome"], entry["via"], entry["why"]) == ("back", "command", "")
+    assert entry["seconds"] > 5.0
+
+
+def test_a_slot_that_no_hand_brings_back_fails_and_says_what_each_has_met(world):
+    world.worker("collections-1").deaf = True
+    hands = (Idle(), Command(world, "exit 1: no such unit"))
+    rollback, _ = world.roll_back(ports=world.ports(restarters=hands), restart_timeout=5.0)
+    entry = rollback.receipt["restarts"]["collections-1"]
+    assert "restarts" in rollback.receipt["failed"]
+    assert entry["outcome"] == "not back"
+    assert entry["why"] == "did not come back with the kill within 5 s of being asked by idle; exit 1: no such unit"
+
+
 def test_no_tagged_flag_at_all_is_nothing_to_roll_back(world):
     from flags import service
 
