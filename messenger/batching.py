@@ -29,8 +29,7 @@ MODES = {SINGLE: Mode(1, 0.0), ADAPTIVE: Mode(100, 0.0), FIXED: Mode(10, 0.1)}
 """ADAPTIVE is due at once: it holds what arrived while the sender was busy with the batch before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """What the messages of one batch share."""
 
     target: str

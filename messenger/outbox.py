@@ -4,8 +4,8 @@ It owns the order of what goes to one target, the wait while a queue is full or 
 queue does not admit. A message leaves it into its queue or into an error that somebody sees; never silently. Knows
 nothing of handlers, flags or how a message came about.
 
-One thread at a time ships to a target (`wire`), whoever it is: the caller of a send that may not wait for others, or
-the outbox's own thread. What gathers while it is at it goes together the next time.
+One thread at a time ships to a target (`wire`), whoever it is: the caller whose message goes alone or makes a batch
+full, or the outbox's own thread. What gathers while it is at it goes together the next time.
 """
 
 from __future__ import annotations
@@ -27,21 +27,27 @@ from messenger.queue import FrameRefusal, Queue, QueueServer
 from messenger.settings import MessengerSettings
 from messenger.telemetry import Telemetry
 
-FRAMES_PER_APPEND = 64
+FRAMES_PER_APPEND, BYTES_PER_APPEND = 64, 131_072
+"""The most that is appended at once, but for one larger frame: the queue's consumers begin with it the sooner."""
+CROWD, LINGER = 4, 0.002
+"""Where so many messages came during one round trip, the next batch may wait so many seconds to get full."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+COURTESY = 0.05
+"""Seconds that a send which makes a batch full waits for who is shipping the one before."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _Target:
-    """One target's queue and what is on its way there.
+    """One target's queue and what is on its way there: what handlers sent, which is not `bounded`, or everything else.
 
     `loaded` belongs to whoever holds `wire`, everything else to whoever holds the outbox's lock.
     """
 
     queue: Queue
     backoff: Backoff
+    bounded: bool
     wire: threading.Lock = field(default_factory=threading.Lock)
     closed: deque[Batch[Outgoing]] = field(default_factory=deque)
     loaded: deque[Parcel] = field(default_factory=deque)
@@ -55,6 +61,17 @@ class _Target:
     @property
     def waiting(self) -> int:
         return self.accepted - self.settled
+
+    def next_parcels(self) -> list[Parcel]:
+        """What the next append takes."""
+        taken: list[Parcel] = []
+        size = 0
+        for parcel in itertools.islice(self.loaded, self.window):
+            size += len(parcel.frame.body)
+            if taken and size > BYTES_PER_APPEND:
+                break
+            taken.append(parcel)
+        return taken
 
 
 class Outbox:
@@ -82,42 +99,54 @@ class Outbox:
         self._work = threading.Condition(self._lock)
         self._changed = threading.Condition(self._lock)
         self._batcher: Batcher[Outgoing] = Batcher()
-        self._targets: dict[str, _Target] = {}
+        self._targets: dict[tuple[str, bool], _Target] = {}
         self._thread: threading.Thread | None = None
         self._closed = self._stopped = False
+        self._idle = self._crowded = False
 
     def send(self, item: Outgoing) -> None:
-        """Take a message on; one that goes alone is tried at once, in this thread.
+        """Take a message on; one that goes alone, or makes a batch full, is tried at once, in this thread.
 
         Raises:
             QueueFull: there was no room for it within the settings' `send_timeout`; it was not taken on.
             MessengerClosed: after `close`.
         """
-        alone = item.format.batching == SINGLE
-        target = self._accept(item, self._settings.send_timeout, wake=not alone)
-        if target is None:
-            raise self._no_room(item)
-        if alone:
+        target, full = self._accept(item)
+        if item.format.batching == SINGLE:
             self._ship(target)
+        elif full:
+            self._ship_full(target)
 
     def deliver(self, items: Sequence[Outgoing], give_up: Callable[[], bool]) -> bool:
         """Take messages on and get all of them into their queues, waiting as long as that takes.
 
+        They wait for no room: what handlers send for the messages in hand is bounded by these, and two domains that
+        filled each other's queues would wait for ever. Nor do they wait for what others send and is held back.
+
         False where `give_up` became true first; some of them may then be in their queues, and others wait still.
         """
-        targets = {}
-        for item in items:
-            while (target := self._accept(item, 0.1)) is None:
-                if give_up():
-                    return False
-            targets[item.envelope.metadata.target_domain] = target
-        self._close_lanes()
-        for target in targets.values():
+        for target in self._take_on(items):
             self._ship(target)
         while not self._all_settled(items, 0.1):
             if give_up():
                 return False
         return True
+
+    def _take_on(self, items: Sequence[Outgoing]) -> list[_Target]:
+        batcher: Batcher[Outgoing] = Batcher()
+        with self._lock:
+            if self._closed:
+                raise MessengerClosed("the messenger is closed and sends nothing more")
+            batches = []
+            for item in items:
+                item.receipt.accepted(self._changed)
+                batches += batcher.add(item, _lane(item), self._clock.monotonic(), len(item.draft))
+            batches += batcher.drain()
+            for batch in batches:
+                target = self._target(batch.lane.target, bounded=False)
+                target.accepted += len(batch.items)
+                target.closed.append(batch)
+            return [self._target(name, bounded=False) for name in dict.fromkeys(batch.lane.target for batch in batches)]
 
     def _all_settled(self, items: Sequence[Outgoing], timeout: float) -> bool:
         with self._lock:
@@ -131,11 +160,11 @@ class Outbox:
         deadline = self._clock.monotonic() + timeout
         self._close_lanes()
         with self._lock:
-            goals = [(name, target, target.accepted) for name, target in self._targets.items()]
-        for name, target, goal in goals:
+            goals = [(target, target.accepted) for target in self._targets.values()]
+        for target, goal in goals:
             self._ship(target)
             if not self._reached(target, goal, deadline - self._clock.monotonic()):
-                raise self._stuck(name, target)
+                raise self._stuck(target)
 
     def _reached(self, target: _Target, goal: int, timeout: float) -> bool:
         with self._lock:
@@ -159,36 +188,38 @@ class Outbox:
             for target in self._targets.values():
                 target.queue.close()
 
-    def _accept(self, item: Outgoing, patience: float, *, wake: bool = False) -> _Target | None:
-        """Put a message into its lane; None where there was no room within `patience` seconds."""
-        metadata = item.envelope.metadata
+    def _accept(self, item: Outgoing) -> tuple[_Target, bool]:
+        """Put a message into its lane; answers with its target, and whether it made a batch ready."""
+        buffer = self._settings.buffer
         with self._lock:
-            target = self._target(metadata.target_domain)
-            if target.waiting >= self._settings.buffer:
+            target = self._target(item.envelope.metadata.target_domain)
+            if target.waiting >= buffer:
                 self._wake()
-                self._changed.wait_for(lambda: self._closed or target.waiting < self._settings.buffer, patience)
+                self._changed.wait_for(
+                    lambda: self._closed or target.waiting < buffer, timeout=self._settings.send_timeout
+                )
             if self._closed:
                 raise MessengerClosed("the messenger is closed and sends nothing more")
-            if target.waiting >= self._settings.buffer:
-                return None
+            if target.waiting >= buffer:
+                raise self._stuck(target)
             target.accepted += 1
             item.receipt.accepted(self._changed)
-            lane = Lane(metadata.target_domain, metadata.priority, item.format)
-            self._route(self._batcher.add(item, lane, self._clock.monotonic(), len(item.draft)))
-            if wake:
+            ready = self._batcher.add(item, _lane(item), self._clock.monotonic(), len(item.draft))
+            self._route(ready)
+            if not ready:
                 self._wake()
-            return target
+            return target, bool(ready)
 
-    def _target(self, domain: str) -> _Target:
-        target = self._targets.get(domain)
+    def _target(self, domain: str, *, bounded: bool = True) -> _Target:
+        target = self._targets.get((domain, bounded))
         if target is None:
             backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
-            target = self._targets[domain] = _Target(self._server.queue(domain), backoff)
+            target = self._targets[domain, bounded] = _Target(self._server.queue(domain), backoff, bounded)
         return target
 
     def _route(self, batches: Iterable[Batch[Outgoing]]) -> None:
         for batch in batches:
-            self._targets[batch.lane.target].closed.append(batch)
+            self._targets[batch.lane.target, True].closed.append(batch)
 
     def _close_lanes(self) -> None:
         with self._lock:
@@ -197,13 +228,31 @@ class Outbox:
     def _ship(self, target: _Target) -> None:
         """Append everything that is ready for a target, until nothing is or its queue fails."""
         with target.wire:
-            while self._load(target):
-                batch = [*itertools.islice(target.loaded, target.window)]
-                try:
-                    refusals = target.queue.append([(parcel.priority, parcel.frame) for parcel in batch])
-                    self._landed(target, batch, refusals)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the frames stay and whoever waits is told
-                    self._failed(target, error)
+            self._append(target)
+
+    def _ship_full(self, target: _Target) -> None:
+        """The same, but somebody else who is at it for long is left alone with it: a send must not hang on a server.
+
+        Waiting for them at all is what lets them finish: a caller that only computes keeps the interpreter to itself.
+        """
+        if target.wire.acquire(timeout=COURTESY):
+            try:
+                self._append(target)
+            finally:
+                target.wire.release()
+        with self._lock:
+            if _has_work(target):
+                self._wake()
+
+    def _append(self, target: _Target) -> None:
+        while self._load(target):
+            batch = target.next_parcels()
+            try:
+                frames = [(parcel.priority, parcel.frame) for parcel in batch]
+                refusals = target.queue.append(frames, bounded=target.bounded)
+                self._landed(target, batch, refusals)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the frames stay and whoever waits is told
+                self._failed(target, error)
 
     def _load(self, target: _Target) -> bool:
         """Write what is ready as frames; False where there is nothing or the target is not to be tried yet."""
@@ -211,7 +260,6 @@ class Outbox:
         with self._lock:
             if self._stopped or target.retry_at > now:
                 return False
-            self._route(self._batcher.due(now))
             ready = [target.closed.popleft() for _ in range(len(target.closed))]
         for batch in ready:
             target.loaded.extend(parcels(batch.items, batch.lane.format, self._sender))
@@ -270,7 +318,8 @@ class Outbox:
         if self._thread is None and not self._stopped:
             self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
             self._thread.start()
-        self._work.notify_all()
+        if self._idle:
+            self._work.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -278,13 +327,17 @@ class Outbox:
                 while not (ready := self._ready()):
                     if self._stopped:
                         return
+                    # In a crowd it looks by itself, and is not woken by each of them.
+                    self._idle = not self._crowded
                     self._work.wait(self._pause())
+                    self._idle, self._crowded = False, self._crowded and len(self._batcher) > 0
             for target in ready:
                 self._ship(target)
+            self._crowded = len(self._batcher) >= CROWD
 
     def _ready(self) -> list[_Target]:
         now = self._clock.monotonic()
-        self._route(self._batcher.due(now))
+        self._route(self._batcher.due(now - self._linger))
         if self._stopped:
             return []
         return [target for target in self._targets.values() if _has_work(target) and target.retry_at <= now]
@@ -292,20 +345,25 @@ class Outbox:
     def _pause(self) -> float | None:
         times = [target.retry_at for target in self._targets.values() if _has_work(target)]
         if (due := self._batcher.next_due()) is not None:
-            times.append(due)
+            times.append(due + self._linger)
         return max(0.0, min(times) - self._clock.monotonic()) if times else None
 
-    def _no_room(self, item: Outgoing) -> QueueFull:
-        domain = item.envelope.metadata.target_domain
-        return self._stuck(domain, self._targets[domain])
+    @property
+    def _linger(self) -> float:
+        return LINGER if self._crowded else 0.0
 
     @staticmethod
-    def _stuck(domain: str, target: _Target) -> QueueFull:
+    def _stuck(target: _Target) -> QueueFull:
         why = f": {target.error}" if target.error else ""
-        error = QueueFull(f"{target.waiting} messages to {domain!r} wait to be sent{why}")
+        error = QueueFull(f"{target.waiting} messages to {target.queue.domain!r} wait to be sent{why}")
         error.__cause__ = target.error
         return error
 
 
 def _has_work(target: _Target) -> bool:
     return bool(target.closed or target.loaded)
+
+
+def _lane(item: Outgoing) -> Lane:
+    metadata = item.envelope.metadata
+    return Lane(metadata.target_domain, metadata.priority, item.format)

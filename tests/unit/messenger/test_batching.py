@@ -9,7 +9,7 @@ from messenger.formats import ADAPTIVE, FIXED, SINGLE, YAML, Format
 from tests.json_values import LAW
 
 LANE = Lane("balance", "normal", Format(batching=ADAPTIVE))
-FIXED_LANE = replace(LANE, format=Format(batching=FIXED))
+FIXED_LANE = LANE._replace(format=Format(batching=FIXED))
 
 LANES = st.builds(
     Lane,
@@ -32,7 +32,7 @@ def add_all(batcher, lane, count, now=0.0, size=0):
 
 
 def test_a_message_that_goes_alone_is_ready_at_once():
-    lane = replace(LANE, format=Format(batching=SINGLE))
+    lane = LANE._replace(format=Format(batching=SINGLE))
     batcher = Batcher()
     assert batcher.add("a", lane, 0.0) == [Batch(lane, ("a",))]
     assert (len(batcher), batcher.next_due(), batcher.drain()) == (0, None, [])
@@ -79,7 +79,7 @@ def test_a_lane_closes_before_it_holds_too_many_bytes():
     "change", [{"content_type": YAML}, {"compression": "gzip"}, {"batching": FIXED}, {"revision": "1-2"}]
 )
 def test_a_change_of_format_closes_the_open_lane_and_sends_it_first(change):
-    other = replace(LANE, format=replace(LANE.format, **change))
+    other = LANE._replace(format=replace(LANE.format, **change))
     batcher = Batcher()
     batcher.add("old", LANE, 0.0)
     assert batcher.add("new", other, 0.0) == [Batch(LANE, ("old",))]
@@ -87,7 +87,7 @@ def test_a_change_of_format_closes_the_open_lane_and_sends_it_first(change):
 
 
 def test_a_message_that_goes_alone_does_not_overtake_the_open_lane():
-    alone = replace(LANE, format=Format(batching=SINGLE))
+    alone = LANE._replace(format=Format(batching=SINGLE))
     batcher = Batcher()
     batcher.add("old", LANE, 0.0)
     assert batcher.add("new", alone, 0.0) == [Batch(LANE, ("old",)), Batch(alone, ("new",))]
@@ -95,7 +95,7 @@ def test_a_message_that_goes_alone_does_not_overtake_the_open_lane():
 
 def test_lanes_of_other_targets_and_priorities_are_left_open():
     batcher = Batcher()
-    lanes = [LANE, replace(LANE, target="distributions"), replace(LANE, priority="high")]
+    lanes = [LANE, LANE._replace(target="distributions"), LANE._replace(priority="high")]
     for lane in lanes:
         assert batcher.add(lane.target, lane, 0.0) == []
     assert [batch.lane for batch in batcher.drain()] == lanes
@@ -104,7 +104,7 @@ def test_lanes_of_other_targets_and_priorities_are_left_open():
 def test_what_is_due_first_comes_first():
     batcher = Batcher()
     batcher.add("late", FIXED_LANE, 0.05)
-    batcher.add("early", replace(FIXED_LANE, target="distributions"), 0.0)
+    batcher.add("early", FIXED_LANE._replace(target="distributions"), 0.0)
     assert batcher.next_due() == 0.1
     assert [batch.items for batch in batcher.due(1.0)] == [("early",), ("late",)]
 

@@ -10,11 +10,12 @@ from foundation.clock import ManualClock
 from foundation.errors import StoreUnreachable
 from foundation.ids import derived_id
 from messenger.envelope import Envelope, Metadata, timestamp
-from messenger.errors import MessengerError
+from messenger.errors import MessengerError, QueueFull
 from messenger.formats import ADAPTIVE, JSON, YAML, FixedPolicy, Format
 from messenger.frame import Frame
 from messenger.messenger import WorkerMessenger
 from messenger.packing import pack, unpack
+from messenger.queue import QueueLimits
 from messenger.queues.memory import MemoryQueueServer
 from messenger.settings import MessengerSettings
 from tests.support import eventually
@@ -469,6 +470,32 @@ def test_a_message_that_breaks_its_types_template_becomes_a_letter(queue, make):
     eventually(lambda: empty(queue))
     assert letters(queue)["msg_1"][0] == "invalid"
     assert results(queue) == [("msg_2", b"2")]
+
+
+def test_domains_that_fill_each_others_queues_go_on():
+    """Handlers of either send to the other, and both queues are at their bound; what else is sent there has to wait."""
+    full = MemoryQueueServer("test", limits=QueueLimits(frames=2))
+    hasty = replace(SETTINGS, buffer=1, send_timeout=0.01)
+
+    def member(mine, other):
+        def relay(received, send):
+            if received.payload["n"] > 0:
+                send("NUMBER", {"n": received.payload["n"] - 1}, target=other)
+
+        for number in range(2):
+            put(full.queue(mine), replace(message(9), message_id=f"msg_{mine}_{number}"))
+        messenger = WorkerMessenger(full, mine, instance_id=mine, policy=FixedPolicy(), settings=hasty)
+        messenger.on("NUMBER", relay)
+        return messenger
+
+    with member("collections", "balance") as one, member("balance", "collections") as two:
+        held_back = one.send("NUMBER", {"n": 0}, target="balance")
+        with pytest.raises(QueueFull):
+            one.send("NUMBER", {"n": 0}, target="balance")
+        one.start()
+        two.start()
+        eventually(lambda: held_back.settled and all(empty(full.queue(own)) for own in ("collections", "balance")))
+    assert sum(full.queue(own).state().handled for own in ("collections", "balance")) == 41
 
 
 def test_a_letter_that_is_replayed_is_handled(queue, make):
