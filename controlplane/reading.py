@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,16 @@ from flags.convergence import converged
 from flags.errors import FlagNotFound
 from flags.model import Revision, Snapshot
 from foundation.errors import StoreRefused, StoreUnreachable
-
 from rollout.clearing import plain
+
 if TYPE_CHECKING:
     from flags.store import HistoryEntry
 
 WINDOW = 10.0
 """Seconds of traffic that lists of instances and domains show."""
+
+FLOW_WINDOW = 60.0
+"""Seconds of flows: fewer end than messages pass."""
 
 
 def flags(connection: Connection, *, archived: bool = False) -> Json:
@@ -88,12 +92,14 @@ def instances(connection: Connection) -> Json:
     try:
         traffic = {each.instance_id: each for each in connection.telemetry.instances(WINDOW)}
         domains = connection.telemetry.domains(WINDOW)
+        flows = connection.telemetry.flows(FLOW_WINDOW)
     except (StoreUnreachable, StoreRefused) as error:
-        traffic, domains, unmeasured = {}, [], str(error)
+        traffic, domains, flows, unmeasured = {}, [], [], str(error)
     return {
         "revision": str(revision),
         "instances": [instance_shape(each, revision, traffic.get(each.instance.id)) for each in live],
         "domains": [domain_shape(each) for each in domains],
+        "flows": [asdict(each) for each in flows],
         "unmeasured": unmeasured,
     }
 

@@ -31,6 +31,9 @@ class QuietTelemetry:
     def domains(self, window):
         return []
 
+    def flows(self, window):
+        return []
+
 
 class MemoryConnection(Connection):
     """An environment whose stores are twins in memory."""

@@ -15,6 +15,8 @@ from controlplane.shapes import Json
 def command(environment: str | None, *, as_json: bool) -> None:
     """See who is live and which revision each has applied, with its traffic of the last 10 seconds.
 
+    Named flows of the last minute, such as the example's settlements, follow with their time from end to end.
+
     Example: signalbox instances
     """
     document = reading.instances(connect(environment))
@@ -28,6 +30,11 @@ def command(environment: str | None, *, as_json: bool) -> None:
     print_table(("SLOT", "DOMAIN", "REVISION", "SENT", "MSG/S", "PID"), rows)
     behind = sum(not each["in_sync"] for each in document["instances"])
     click.echo(f"revision {document['revision']} · {len(rows) - behind} of {len(rows)} in sync")
+    for flow in document["flows"]:
+        click.echo(
+            f"flow {flow['name']}: {flow['count']} in the last minute, "
+            f"p50 {flow['latency_p50']:.0f} ms, p95 {flow['latency_p95']:.0f} ms from end to end"
+        )
 
 
 def _revision(instance: Json) -> str:

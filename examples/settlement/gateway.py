@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -167,6 +168,11 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_port = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Pass over clients that hang up, and log what else goes wrong."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def serve(messenger: WorkerMessenger, address: str) -> None:

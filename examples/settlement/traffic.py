@@ -41,20 +41,47 @@ def requests(dice: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "/adjustments/request", {**body, "amount": -dice.randrange(1_00, 20_00) / 100}
 
 
+def post(gateway: str, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    """Send one request; answers with the status and the whole body."""
+    connection = http.client.HTTPConnection(gateway, timeout=30)
+    try:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def await_gateway(gateway: str) -> None:
+    """Wait until the gateway is there at all: workers take a moment to start."""
+    while True:
+        connection = http.client.HTTPConnection(gateway, timeout=2)
+        try:
+            connection.connect()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+        finally:
+            connection.close()
+
+
 def client(gateway: str, rate: float, dice: random.Random) -> None:
     """Send requests at a rate, one after the other; a gateway that is away is tried again."""
+    away = False
     for path, body in requests(dice):
         started = time.monotonic()
         try:
-            connection = http.client.HTTPConnection(gateway, timeout=30)
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            if response.status != 200:
-                _log.warning("%s answered %s: %s", path, response.status, response.read(500).decode(errors="replace"))
-            connection.close()
+            status, answer = post(gateway, path, body)
         except (OSError, http.client.HTTPException) as error:
-            _log.warning("the gateway does not answer: %s", error)
+            if not away:
+                _log.warning("the gateway does not answer, and is tried again: %s", error)
+            away = True
             time.sleep(1)
+            continue
+        away = False
+        if status != 200:
+            _log.warning("%s answered %s: %s", path, status, answer[:500].decode(errors="replace"))
         time.sleep(max(0.0, dice.expovariate(rate) - (time.monotonic() - started)))
 
 
@@ -66,6 +93,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="makes the requests the same each time")
     options = parser.parse_args()
     logging.basicConfig(format="traffic: %(message)s", level=logging.WARNING)
+    await_gateway(options.gateway)
     each = options.rate / CLIENTS
     seeds = random.Random(options.seed)
     clients = [(options.gateway, each, random.Random(seeds.random())) for _ in range(CLIENTS)]

@@ -37,7 +37,8 @@ def instances() -> Response:
     live = reading.instances(g.connection)
     names = sorted({each["domain"] for each in live["instances"]})
     groups = [_group(name, live) for name in names]
-    return page("instances.html", "instances", live=live, groups=groups, blank=BLANK, blank_group=BLANK_GROUP)
+    shown = {"groups": groups, "flows": live["flows"], "blank": BLANK, "blank_group": BLANK_GROUP}
+    return page("instances.html", "instances", live=live, **shown)
 
 
 def _group(domain: str, live: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,14 @@ function showGroup(group, instances, domains, gone) {
   else if (behind.length) field(head, "proof").append(make("span", { class: "lamp caution", title: names(behind.map((each) => each.slot), 8) }, `${here.length - behind.length} of ${here.length}`));
 }
 
-listen("traffic", ({ instances, domains }) => {
+function showFlows(flows) {
+  one("[data-flows]").hidden = !flows.length;
+  const said = flows.map((flow) => `${flow.name} p50 ${milliseconds(flow.latency_p50)} ms, p95 ${milliseconds(flow.latency_p95)} ms (${flow.count})`);
+  write(one("[data-f=flows]"), said.join(" · "));
+}
+
+listen("traffic", ({ instances, domains, flows }) => {
+  showFlows(flows);
   const now = Date.now();
   notice(instances, now);
   instances.forEach(showInstance);
