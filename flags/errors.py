@@ -2,6 +2,7 @@
 
     FlagsError
     ├── FlagNotFound          no such flag in this environment
+    ├── FlagExists            the key of a new flag is taken
     ├── FlagArchived          the flag is archived; restore it first
     ├── RevisionConflict      somebody wrote the flag in between: the write changed nothing
     ├── IdempotencyMismatch   the same operation id came with another body
@@ -31,6 +32,16 @@ class FlagNotFound(FlagsError):
     def __init__(self, key: str, environment: str) -> None:
         self.key = key
         super().__init__(f"no flag {key!r} in environment {environment!r}")
+
+
+class FlagExists(FlagsError):
+    """A new flag's key is taken, be it by an archived flag; nothing was changed."""
+
+    code = "FLAG_EXISTS"
+
+    def __init__(self, key: str, environment: str) -> None:
+        self.key = key
+        super().__init__(f"flag {key!r} already exists in environment {environment!r}")
 
 
 class FlagArchived(FlagsError):

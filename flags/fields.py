@@ -33,7 +33,7 @@ def fields(value: Any, field: str, known: Collection[str], required: Collection[
             raise DocumentError(unknown, "is not a known field", expected=f"one of {', '.join(known)}")
     for name in required:
         if name not in mapping:
-            raise DocumentError(f"{field}.{name}", "is missing")
+            raise DocumentError(f"{field}.{name}".removeprefix("."), "is missing")
     return mapping
 
 

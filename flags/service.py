@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from flags.documents import flag_document, flag_json, parse_flag
 from flags.edits import permitted
-from flags.errors import FlagNotFound, RevisionConflict
+from flags.errors import FlagExists, FlagNotFound, RevisionConflict
 from flags.model import Flag, Revision, Snapshot
 from flags.store import Edit, FlagStore, HistoryEntry, Write, Written
 from foundation.errors import DocumentError
@@ -81,9 +81,12 @@ def create(
     operation: str | None = None,
     request: str = "",
 ) -> Written:
-    """Write a new flag; raises RevisionConflict where its key is taken, by an archived flag too."""
+    """Write a new flag; raises FlagExists where its key is taken, by an archived flag too."""
     edits = _readable([Edit(replace(flag, hold=None), None)])
-    return store.write(Write(operation or new_id("op"), edits, actor, reason, request))
+    try:
+        return store.write(Write(operation or new_id("op"), edits, actor, reason, request))
+    except RevisionConflict as error:
+        raise FlagExists(flag.key, store.environment) from error
 
 
 def apply(

@@ -40,7 +40,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise DocumentError(shorten(twice), "appears twice in one object")
+        raise DocumentError(shorten(twice)[1:-1], "appears twice in one object")
     return result
 
 

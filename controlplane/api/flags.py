@@ -54,7 +54,7 @@ def get_flag(environment: str, key: str) -> Response:
 @blueprint.post(FLAGS)
 @requires(Role.OPERATOR)
 def create_flag(environment: str) -> Response:
-    """Create a flag from its document and its key; 412 where the key is taken."""
+    """Create a flag from its document and its key; 409 where the key is taken."""
     content = dict(any_body())
     mark = stamp(content)
     content.pop("reason", None)

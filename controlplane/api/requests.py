@@ -14,10 +14,10 @@ from controlplane import auth
 from controlplane.errors import RequestInvalid
 from controlplane.settings import MAX_BODY
 from flags import fields
-from flags.model import ZERO, Revision
+from flags.model import Revision
 from foundation.canonical import digest
 from foundation.documents import Limits, read_json
-from foundation.errors import DocumentError
+from foundation.errors import DocumentError, shorten
 from foundation.ids import new_id
 
 LIMITS = Limits(max_bytes=MAX_BODY)
@@ -68,18 +68,21 @@ def stamp(content: Mapping[str, Any], prefix: str = "op") -> Stamp:
 def seen_version() -> Revision | None:
     """Read the header If-Match: the version of the flag that the client has seen; None where it does not say.
 
-    What is no version of ours matches no flag, as ZERO does not.
+    A weak tag counts like the strong one: proxies that compress an answer weaken its tag, and it names the version yet.
+
+    Raises:
+        RequestInvalid: it names no version or several.
     """
     tags = request.if_match
     if "If-Match" not in request.headers or tags.star_tag:
         return None
-    named = tags.as_set()
-    if len(named) != 1:
-        raise RequestInvalid('If-Match: expected one ETag, as in "1700000000000000-42"')
+    named = tags.as_set(include_weak=True)
     try:
-        return Revision.parse(named.pop())
-    except DocumentError:
-        return ZERO
+        (only,) = named
+        return Revision.parse(only)
+    except (ValueError, DocumentError) as error:
+        held = shorten(request.headers["If-Match"])
+        raise RequestInvalid(f'If-Match: expected one ETag, as in "1700000000000000-42", found {held}') from error
 
 
 def count(name: str, default: int, most: int) -> int:

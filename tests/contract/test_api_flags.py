@@ -49,7 +49,8 @@ def test_a_created_flag_is_listed_with_its_percentages_and_who_made_it(api):
 
 def test_a_key_that_is_taken_is_a_conflict(api, flag):
     again = api.post("flags", YAML_FLAG)
-    assert (again.status_code, again.json["code"]) == (412, "REVISION_CONFLICT")
+    assert (again.status_code, again.json["code"]) == (409, "FLAG_EXISTS")
+    assert again.json["detail"] == "flag 'useYamlMessaging' already exists in environment 'demo'"
 
 
 def test_an_unknown_flag_is_not_found(api):
@@ -110,9 +111,22 @@ def test_a_stale_if_match_changes_nothing(api, flag):
     assert api.get("flags/useYamlMessaging").json["enabled"] is False
 
 
-@pytest.mark.parametrize(("tag", "status"), [('"1-1"', 412), ('"what"', 412), ("*", 200), ('"1-1", "2-2"', 400)])
+@pytest.mark.parametrize(
+    ("tag", "status"), [('"1-1"', 412), ('W/"1-1"', 412), ('"what"', 400), ("*", 200), ('"1-1", "2-2"', 400)]
+)
 def test_an_if_match_names_one_version_or_any(api, flag, tag, status):
     assert api.post("flags/useYamlMessaging/disable", headers={"If-Match": tag}).status_code == status
+
+
+def test_an_if_match_that_is_no_version_is_told_what_it_held(api, flag):
+    refused = api.post("flags/useYamlMessaging/disable", headers={"If-Match": "garbage"})
+    assert (refused.status_code, refused.json["code"]) == (400, "REQUEST_INVALID")
+    assert refused.json["detail"].endswith("found 'garbage'")
+
+
+def test_a_version_that_a_proxy_has_weakened_is_still_the_version(api, flag):
+    weak = {"If-Match": f'W/"{flag["version"]}"'}
+    assert api.post("flags/useYamlMessaging/disable", headers=weak).status_code == 200
 
 
 def test_the_etag_of_a_read_is_good_for_a_write(api, flag):

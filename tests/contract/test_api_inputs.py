@@ -179,3 +179,11 @@ def test_what_is_not_there_is_said_in_json(api, method, path, status):
     assert set(answer.json) >= {"type", "title", "status", "code", "detail"}
     if status == 405:
         assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("data", "field"), [(b'{"default": 0, "default": 1}', "default"), (b'{"domains": {}}', "default")]
+)
+def test_a_problem_names_its_field_plainly(api, unchanged, data, field):
+    answer = send(api, data, "flags/useYamlMessaging/percentages", "PUT")
+    assert (answer.status_code, answer.json["field"]) == (400, field)

@@ -6,7 +6,7 @@ import pytest
 
 from flags import edits, service
 from flags.documents import parse_flag, parse_flags
-from flags.errors import FlagArchived, FlagHeld, FlagNotFound, IdempotencyMismatch, RevisionConflict
+from flags.errors import FlagArchived, FlagExists, FlagHeld, FlagNotFound, IdempotencyMismatch, RevisionConflict
 from flags.model import Flag, Hold, Revision, Rollout
 from flags.stores.memory import MemoryFlagStore
 from foundation.clock import ManualClock
@@ -60,7 +60,7 @@ def test_a_flag_that_does_not_exist_is_not_found(store):
 
 
 def test_a_flag_is_created_once(store):
-    with pytest.raises(RevisionConflict):
+    with pytest.raises(FlagExists, match="flag 'k' already exists"):
         service.create(store, flag(), **WHO)
 
 

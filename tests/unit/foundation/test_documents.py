@@ -94,7 +94,7 @@ def test_yaml_outside_the_plain_part_is_refused_with_its_place(text, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"a": {"b": 1, "b": 2}}', "'b': appears twice"),
+        ('{"a": {"b": 1, "b": 2}}', "^b: appears twice"),
         ('{"a": NaN}', "holds NaN"),
         ("[1e999]", "too large a number"),
         ("[-Infinity]", "holds -Infinity"),
