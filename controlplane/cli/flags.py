@@ -36,6 +36,7 @@ WAIT = 2.0
 """Seconds that a change waits for live instances to acknowledge it before it says how many have."""
 
 MAX_FILE = 1_048_576
+EXAMPLE = "flags: {useYamlMessaging: {enabled: true, rolloutPercentage: 0, fallback: json}}"
 
 
 def _weight(_ctx: click.Context, _param: click.Parameter, value: float) -> int:
@@ -230,7 +231,10 @@ def _plan(snapshot: Snapshot, wanted: Mapping[str, Flag]) -> dict[str, str]:
 def _read(file: BinaryIO) -> Any:
     data = file.read(MAX_FILE + 1)
     is_json = str(getattr(file, "name", "")).endswith(".json")
-    return read_json(data) if is_json else read_yaml(data)
+    document = (read_json(data) if is_json else read_yaml(data)) if data.strip() else None
+    if document is None:
+        raise DocumentError("", "is empty: it names no flags", expected=EXAMPLE)
+    return document
 
 
 def _state(flag: Json) -> str:

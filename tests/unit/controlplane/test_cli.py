@@ -240,3 +240,9 @@ def test_what_can_name_no_domain_starts_no_worker():
     result = CliRunner().invoke(main, ["worker", "--domain", "bad domain!", "--handlers", "examples.settlement"])
     assert result.exit_code == 2
     assert "domain: is not a valid name (found 'bad domain!')" in result.output
+
+
+@pytest.mark.parametrize(("name", "text"), [("f.yaml", ""), ("f.yaml", "# later\n"), ("f.json", "\n")])
+def test_an_empty_file_is_told_from_a_broken_one(run, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert "is empty: it names no flags" in run("flags", "apply", tmp_path / name, code=1).stderr
