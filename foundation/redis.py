@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -154,40 +153,3 @@ class Script:
             return client.evalsha(self.sha, len(keys), *keys, *args)
         except exceptions.NoScriptError:
             return client.eval(self.source, len(keys), *keys, *args)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerInfo:
-    """What a server says of itself.
-
-    Args:
-        version: of Redis, or of the Redis that a Valkey is compatible with.
-        run_id: another one after every start of the server.
-        role: `master` or `slave`.
-        replicas: replicas connected to it.
-        used_memory, max_memory: bytes; a `max_memory` of 0 is no limit.
-        append_only: whether writes go to an append-only file.
-    """
-
-    version: str
-    run_id: str
-    role: str
-    replicas: int
-    used_memory: int
-    max_memory: int
-    append_only: bool
-
-
-def server_info(client: redis.Redis) -> ServerInfo:
-    """Ask the server about itself; raises StoreUnreachable or StoreRefused."""
-    with translated("ask the server about itself"):
-        info: dict[str, Any] = client.info()
-    return ServerInfo(
-        version=str(info["redis_version"]),
-        run_id=str(info["run_id"]),
-        role=str(info["role"]),
-        replicas=int(info["connected_slaves"]),
-        used_memory=int(info["used_memory"]),
-        max_memory=int(info["maxmemory"]),
-        append_only=bool(info["aof_enabled"]),
-    )
