@@ -21,7 +21,7 @@ def _protect(response: Response) -> Response:
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
     )
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+    headers["Referrer-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if not (request.endpoint or "").endswith(".static"):
         headers.setdefault("Cache-Control", "no-store")

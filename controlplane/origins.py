@@ -29,14 +29,14 @@ def page_origin(settings: Settings) -> str:
 def is_same_origin(settings: Settings) -> bool:
     """Tell whether a browser says that the request was made by a page of ours; what sends no such header may pass.
 
-    Browsers send `Origin: null` for forms of pages with the referrer policy no-referrer, as ours are, so the newer
-    header decides where it is there.
+    Browsers send the newer header to localhost and over TLS only. To the older one they may put `null`, for a page that
+    hides where it is from; ours do not, their referrer policy is same-origin.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in {"same-origin", "none"}
     origin = request.headers.get("Origin")
-    return origin in {None, "null", request.host_url.rstrip("/"), page_origin(settings)}
+    return origin in {None, request.host_url.rstrip("/"), page_origin(settings)}
 
 
 def _seen_from_request(url: str, settings: Settings) -> str:

@@ -204,7 +204,13 @@ def test_a_session_reads_without_and_writes_only_with_its_csrf_token(api):
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}]
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+    ],
 )
 def test_other_sites_can_neither_write_nor_sign_anybody_in(api, headers):
     browser = signed_in(api)
@@ -330,7 +336,7 @@ def test_every_answer_refuses_what_is_not_ours(api):
         assert "frame-ancestors 'none'" in policy
         assert "unsafe-inline" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
         assert answer.headers["Cache-Control"] == "no-store"
 
 
