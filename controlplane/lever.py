@@ -18,12 +18,18 @@ from typing import Any
 
 from controlplane.errors import RequestInvalid, StartFailed
 from controlplane.settings import Settings
+from controlplane.wiring import Connection
 from foundation.errors import StoreUnreachable
 from foundation.ids import new_id
+from messenger.formats import YAML_FLAG
+from rollout.record import Request
+from rollout.steps.preflight import chosen
 
 FIRST_WORD = 8.0
 """Seconds within which a rollback has told the id of its receipt."""
 _POLL = 0.05
+DEFAULT = (YAML_FLAG,)
+"""What the command takes back where no flag is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,20 @@ class Pull:
     queues: str | None = None
 
 
+def join_or_pull(settings: Settings, connection: Connection, asked: Pull) -> str:
+    """Join the rollback that is at work where it takes back all that is asked for; else pull; see there."""
+    running = connection.journal.running()
+    if running is not None and running.lease_left > 0:
+        request = Request(asked.actor, flags=asked.flags or DEFAULT, every_messaging_flag=asked.every_messaging_flag)
+        if set(chosen(request, connection.store.snapshot().flags)) <= running.record["flags"].keys():
+            return running.lead.receipt
+    return pull(settings, connection.environment, asked)
+
+
 def pull(settings: Settings, environment: str, asked: Pull) -> str:
     """Start a rollback, or join the one that was left unfinished; answers with the id of its receipt.
+
+    The answer is "" where another rollback, of other flags, has to end first: this one is pulled, and begins by itself.
 
     Raises:
         StoreUnreachable, RequestInvalid, StartFailed: what the command's exit code says.
@@ -85,7 +103,7 @@ def _first_word(process: subprocess.Popen[bytes], log: Path) -> str:
     while time.monotonic() < deadline:
         ended = process.poll()
         found = _receipt_of(log.read_bytes().splitlines())
-        if found:
+        if found is not None:
             return found
         if ended is not None:
             raise _refusal(ended, log.with_suffix(".err"))
@@ -93,15 +111,16 @@ def _first_word(process: subprocess.Popen[bytes], log: Path) -> str:
     raise StartFailed(f"the rollback (process {process.pid}) says nothing; see {log}")
 
 
-def _receipt_of(lines: Sequence[bytes]) -> str:
+def _receipt_of(lines: Sequence[bytes]) -> str | None:
+    """Find the id in what was told so far; "" where that is of a rollback that has to end first."""
     for line in lines:
         try:
             event: Any = json.loads(line)
         except ValueError:  # half a line, so far
             continue
         if isinstance(event, dict) and isinstance(event.get("data"), dict) and event["data"].get("receipt"):
-            return str(event["data"]["receipt"])
-    return ""
+            return "" if event["data"].get("following") == "queued" else str(event["data"]["receipt"])
+    return None
 
 
 def _refusal(code: int, complaints: Path) -> Exception:

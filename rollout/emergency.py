@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from flags.model import Snapshot
 from foundation.errors import SignalboxError, StoreRefused, StoreUnreachable
@@ -90,7 +91,9 @@ class EmergencyRollback:
     def _follow(self, running: Running, keys: list[str]) -> Iterator[StepEvent]:
         journal, lead = self._ports.journal, running.lead
         who = running.record["attempts"][-1]["process"] or "another process"
-        yield self._event("preflight", "progress", f"{who} is at it (attempt {lead.attempt}): following", lead)
+        following = self._event("preflight", "progress", f"{who} is at it (attempt {lead.attempt}): following", lead)
+        covered = set(keys) <= running.record["flags"].keys()
+        yield replace(following, data={**following.data, "following": "joined" if covered else "queued"})
         story = _story(journal, lead)
         still: Running | None = running
         while still is not None and still.lead == lead and still.lease_left > 0:

@@ -26,9 +26,10 @@ QUEUES = ("transcode", "drain", "quarantine")
 @blueprint.post(ROLLBACK)
 @requires(Role.OPERATOR)
 def start_rollback(environment: str) -> Response:
-    """Start a rollback in a process of its own, or join the one that runs; `confirm` repeats the environment's name.
+    """Start a rollback in a process of its own, or join one that runs; `confirm` repeats the environment's name.
 
-    `flags` is a list of keys, or the word `all` for every flag tagged `messaging`.
+    `flags` is a list of keys, or the word `all` for every flag tagged `messaging`. Where one of other flags runs, this
+    one begins by itself when that has ended, and its `id` is null for now.
     """
     found = connection(environment)
     content = body(("flags", "reason", "confirm", "restart", "queues"), required=("reason", "confirm"))
@@ -45,10 +46,16 @@ def start_rollback(environment: str) -> Response:
         restart=_one_of(content.get("restart"), "restart", RESTART),
         queues=_one_of(content.get("queues"), "queues", QUEUES),
     )
-    rollback_id = reading.running_rollback(found) or lever.pull(services().settings, found.environment, asked)
-    response = jsonify(id=rollback_id, events=f"{stream_origin(services().settings)}{_path(environment)}/events")
+    rollback_id = lever.join_or_pull(services().settings, found, asked)
+    response = jsonify(
+        id=rollback_id or None, events=f"{stream_origin(services().settings)}{_path(environment)}/events"
+    )
     response.status_code = HTTPStatus.ACCEPTED
-    response.headers["Location"] = url_for("api.get_rollback", environment=environment, rollback_id=rollback_id)
+    response.headers["Location"] = (
+        url_for("api.get_rollback", environment=environment, rollback_id=rollback_id)
+        if rollback_id
+        else url_for("api.list_rollbacks", environment=environment)
+    )
     return response
 
 

@@ -1,5 +1,6 @@
 """Instances, queues, rollbacks, health and the environment itself, over twins in memory and over Redis."""
 
+import json
 import sys
 
 import pytest
@@ -100,6 +101,8 @@ def test_yaml_is_put_back_as_json_while_a_rollback_bars_it_and_what_can_not_be_s
 
 def begun(api, rollback_id="rb_1"):
     record = opened(rollback_id, "demo", Request("oncall", "slow", "host:1"), api.services.clock.now())
+    note = {"wasEnabled": True, "before": "1-1", "after": "1-1", "hold": {}}
+    record["flags"] = {"useYamlMessaging": note}
     journal = api.connection.journal
     return record, journal, journal.take(record)
 
@@ -129,6 +132,7 @@ def test_an_ended_rollback_shows_its_receipt(api):
 
 def test_a_second_operator_joins_the_rollback_that_runs(api, monkeypatch):
     monkeypatch.setattr(lever, "arguments", lambda *_: pytest.fail("a second process was started"))
+    api.post("flags", FLAG)
     begun(api)
     joined = api.post("rollback", {"reason": "me too", "confirm": "demo"}, scope="operator")
     assert (joined.status_code, joined.json["id"]) == (202, "rb_1")
@@ -146,6 +150,26 @@ def script(monkeypatch, source):
 
     monkeypatch.setattr(lever, "arguments", arguments)
     return asked
+
+
+@pytest.mark.parametrize(
+    ("event", "id_"),
+    [
+        ({"receipt": "rb_2"}, "rb_2"),
+        ({"receipt": "rb_1", "following": "queued"}, None),
+        ({"receipt": "rb_3", "following": "joined"}, "rb_3"),
+    ],
+)
+def test_a_rollback_of_other_flags_is_not_joined(api, monkeypatch, event, id_):
+    api.post("flags", FLAG)
+    api.post("flags", {**FLAG, "key": "enableBatching", "fallback": "individual"})
+    begun(api)
+    asked = script(monkeypatch, f"print({json.dumps(json.dumps({'data': event}))}, flush=True)")
+    pulled = api.post("rollback", {"reason": "me too", "confirm": "demo", "flags": ["enableBatching"]})
+    assert (pulled.status_code, pulled.json["id"]) == (202, id_)
+    assert pulled.headers["Location"].endswith(f"/rollback/{id_}" if id_ else "/rollback")
+    assert api.post("rollback", {"reason": "me too", "confirm": "demo", "flags": "all"}).json["id"] == id_
+    assert [each.every_messaging_flag for each in asked] == [False, True]
 
 
 def test_the_lever_starts_a_process_and_answers_with_the_id_that_it_tells(api, monkeypatch):

@@ -43,10 +43,10 @@ def pull() -> AnyResponse:
             restart=_chosen("restart", RESTART),
             queues=_chosen("queues", QUEUES),
         )
-        found = reading.running_rollback(g.connection) or lever.pull(services().settings, g.environment, asked)
+        found = lever.join_or_pull(services().settings, g.connection, asked)
     except SignalboxError as error:
         return _lever_page(status_of(error), f"Not pulled: {error}")
-    return redirect(url_for("ui.rollback", rollback_id=found), 303)
+    return redirect(url_for("ui.rollback", rollback_id=found) if found else url_for("ui.rollbacks"), 303)
 
 
 @blueprint.get(f"{ENVIRONMENT}/rollback/<rollback_id>")

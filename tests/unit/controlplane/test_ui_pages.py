@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from controlplane import lever
 from flags import edits, service
 from flags.documents import parse_flag
 from flags.instances import Instance
@@ -10,6 +11,7 @@ from foundation.errors import StoreUnreachable
 from messenger.formats import IDENTITY, JSON
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Settlement
+from rollout.record import Request, opened
 from tests.apiclient import PASSWORD, Api, services_in_memory
 
 KEY = "useYamlMessaging"
@@ -248,6 +250,14 @@ def test_the_lever_is_not_pulled_without_the_environments_name(operator):
     response = operator.press("rollback", "", reason="why", confirm="prod")
     assert response.status_code == 400
     assert "Not pulled" in text_of(response)
+
+
+def test_a_lever_that_waits_for_a_rollback_of_other_flags_leads_to_the_list(api, operator, monkeypatch):
+    record = opened("rb_1", "demo", Request("maria"), api.services.clock.now())
+    api.connection.journal.take(record)
+    monkeypatch.setattr(lever, "pull", lambda *_: "")
+    response = operator.press("rollback", "", reason="why", confirm="demo")
+    assert (response.status_code, response.location) == (303, "/environments/demo/rollback")
 
 
 def test_a_dead_letter_is_shown_with_its_reason_and_replayed(api, operator):

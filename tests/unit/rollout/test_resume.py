@@ -101,6 +101,7 @@ def test_a_second_lever_pulled_meanwhile_follows_the_first_and_ends_with_its_rec
     seen = list(second.run())
     assert list(steps) == []
     assert "host:1 is at it (attempt 1): following" in seen[0].detail
+    assert seen[0].data["following"] == "joined"
     assert seen[1:] == told
     assert (second.exit_code, second.receipt) == (0, first.receipt)
     assert len(first.receipt["attempts"]) == 1
@@ -114,8 +115,9 @@ def test_a_follower_that_wants_more_flags_goes_on_by_itself():
         world.ports(pause=lambda seconds: (list(itertools.islice(steps, 3)), world.pause(seconds))),
         Request(actor="second@host", every_messaging_flag=True),
     )
-    list(second.run())
+    told = list(second.run())
     assert second.exit_code == 0
+    assert told[0].data["following"] == "queued"
     assert set(second.receipt["flags"]) == {YAML_FLAG, "enableBatching"}
     assert len(world.journal.receipts()) == 2
 

@@ -31,7 +31,8 @@ async function pull() {
       ...(target.value && { flags: target.value }),
     });
     one("[data-drawing]", lever).classList.add("pulled");
-    location.assign(`${location.pathname.replace(/\/$/, "")}/${encodeURIComponent(id)}`);
+    const list = location.pathname.replace(/\/$/, "");
+    location.assign(id ? `${list}/${encodeURIComponent(id)}` : list); // one without an id waits for another to end
   } catch (error) {
     button.disabled = false;
     say(place, "danger", refusal(error));
