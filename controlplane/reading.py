@@ -137,12 +137,6 @@ def rollbacks(connection: Connection) -> list[Json]:
     return [*([running_shape(running)] if running else []), *(receipt_shape(receipt) for receipt in receipts)]
 
 
-def running_rollback(connection: Connection) -> str | None:
-    """Name the rollback that a process is at work on right now."""
-    running = connection.journal.running()
-    return running.lead.receipt if running and running.lease_left > 0 else None
-
-
 def rollback(connection: Connection, rollback_id: str) -> Json:
     """Read one rollback with its events and its receipt, which is None until it has ended; raises ReceiptUnknown."""
     running = connection.journal.running()
