@@ -20,8 +20,12 @@ from controlplane.errors import SettingsInvalid
 DEFAULT_ENVIRONMENT = "demo"
 DEFAULT_DATA_DIR = Path(".signalbox")
 READY_FILE = "ready.json"
+OVERRIDES_FILE = "overrides.yaml"
+"""Within the data folder of `up`: the override file of its demo workers; it need not exist."""
 MAX_BODY = 1_048_576
 """Bytes of a request's body; more is refused before any of it is parsed."""
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
+_MOST_PROCESSES = 2**31
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -77,8 +81,8 @@ class Settings:
         names = [name.strip() for name in read.get("SIGNALBOX_ENV", "").split(",") if name.strip()]
         return cls(
             environments=tuple(environment_name(name) for name in names) or (DEFAULT_ENVIRONMENT,),
-            redis_url=read.get("SIGNALBOX_REDIS_URL", ""),
-            queue_url=read.get("SIGNALBOX_QUEUE_URL", ""),
+            redis_url=_redis_address("SIGNALBOX_REDIS_URL", read),
+            queue_url=_redis_address("SIGNALBOX_QUEUE_URL", read),
             url=_web_address("SIGNALBOX_URL", read.get("SIGNALBOX_URL", "")),
             stream_url=_web_address("SIGNALBOX_STREAM_URL", read.get("SIGNALBOX_STREAM_URL", "")),
             overrides=read.get("SIGNALBOX_OVERRIDES", ""),
@@ -88,23 +92,26 @@ class Settings:
 
     @classmethod
     def discover(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the environment variables; where they name no Redis, take what the `up` of this folder is running.
+        """Read the environment variables; where they name no other Redis, add what the `up` of this folder is running.
 
         The two are never mixed: flags of one installation beside queues of another would be worse than none.
         """
         read = os.environ if environ is None else environ
         settings = cls.from_environment(read)
-        if settings.redis_url or not settings.ready_file.exists():
+        if not settings.ready_file.exists():
             return settings
         ready = read_ready_file(settings.ready_file)
+        if settings.redis_url not in {"", _text(ready, "redis_url")}:
+            return settings
         named = "SIGNALBOX_ENV" in read
         return replace(
             settings,
             environments=settings.environments if named else (environment_name(_text(ready, "environment")),),
             redis_url=_text(ready, "redis_url"),
-            queue_url=_text(ready, "queue_url"),
+            queue_url=settings.queue_url or _text(ready, "queue_url"),
             url=settings.url or _text(ready, "url"),
             stream_url=settings.stream_url or _text(ready, "stream_url"),
+            overrides=settings.overrides or _text(ready, "overrides"),
             data_dir=settings.data_dir
             if "SIGNALBOX_DATA_DIR" in read
             else Path(_text(ready, "data_dir") or settings.data_dir),
@@ -140,10 +147,37 @@ def read_ready_file(path: Path) -> dict[str, Any]:
     return ready
 
 
+def ended_up(environ: Mapping[str, str] | None = None) -> int | None:
+    """Name the process of the `up` that commands go by, where that has ended and left its ready file behind.
+
+    Only a failure should ask: from another container a process that runs looks as if it had ended.
+    """
+    settings = Settings.from_environment(environ)
+    if settings.redis_url or not settings.ready_file.exists():
+        return None
+    pid = read_ready_file(settings.ready_file).get("pid")
+    if not isinstance(pid, int) or not 0 < pid < _MOST_PROCESSES:
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return pid
+    except PermissionError:  # it runs, and is somebody else's
+        return None
+    return None
+
+
 def _text(ready: Mapping[str, Any], key: str) -> str:
     value = ready.get(key, "")
     if not isinstance(value, str):
         raise SettingsInvalid(f"ready file: {key} is not a text")
+    return value
+
+
+def _redis_address(name: str, read: Mapping[str, str]) -> str:
+    value = read.get(name, "")
+    if value and not value.startswith(_REDIS_SCHEMES):  # not shown: it may hold a password
+        raise SettingsInvalid(f"{name}: expected an address that begins with one of {', '.join(_REDIS_SCHEMES)}")
     return value
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from controlplane.errors import NotConnected, SettingsInvalid
-from controlplane.settings import Settings
+from controlplane.settings import Settings, ended_up
 from controlplane.wiring import Connection
 from foundation.errors import SignalboxError, StoreRefused, StoreUnreachable
 
@@ -39,7 +39,7 @@ class ErrorsToExitCodes(click.Group):
         try:
             return super().invoke(ctx)
         except SignalboxError as error:
-            complain(error)
+            complain(_explained(error))
             ctx.exit(exit_code(error))
 
 
@@ -51,6 +51,14 @@ def exit_code(error: SignalboxError) -> int:
 def complain(error: SignalboxError) -> None:
     """Print an error on standard error with its stable code."""
     click.echo(f"signalbox: {plain(str(error))} [{error.code}]", err=True)
+
+
+def _explained(error: SignalboxError) -> SignalboxError:
+    """Put it down to the `up` of this folder where that was killed: its servers have gone with it."""
+    pid = ended_up() if isinstance(error, StoreUnreachable) else None
+    if pid is None:
+        return error
+    return StoreUnreachable(f"`signalbox up` (process {pid}) is not running any more: start it again ({error})")
 
 
 def connect(environment: str | None = None) -> Connection:

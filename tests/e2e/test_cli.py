@@ -70,6 +70,23 @@ def test_a_server_that_is_gone_is_exit_code_3(signalbox, environ, tmp_path):
     assert "Traceback" not in gone.stderr
 
 
+def test_an_address_that_no_redis_has_is_wrong_usage(signalbox, environ):
+    environ["SIGNALBOX_REDIS_URL"] = "foo://x"
+    assert "[SETTINGS_INVALID]" in signalbox("flags", "list", code=2).stderr
+
+
+def test_an_up_that_was_killed_is_said_to_be_gone(signalbox, environ, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    gone = {"environment": "demo", "redis_url": f"unix://{tmp_path}/f.sock", "queue_url": f"unix://{tmp_path}/q.sock"}
+    (tmp_path / "ready.json").write_text(json.dumps({**gone, "pid": process.pid}))
+    del environ["SIGNALBOX_REDIS_URL"], environ["SIGNALBOX_QUEUE_URL"]
+    environ["SIGNALBOX_READY_FILE"] = str(tmp_path / "ready.json")
+    (said,) = signalbox("flags", "list", code=3).stderr.splitlines()
+    assert said.startswith(f"signalbox: `signalbox up` (process {process.pid}) is not running any more: start it again")
+    assert said.endswith("[STORE_UNREACHABLE]")
+
+
 def test_the_doctor_names_what_is_not_set_up_as_it_should_be(signalbox):
     checks = {check["name"]: check for check in json.loads(signalbox("doctor", "--json").stdout)["checks"]}
     assert checks["flags server"]["status"] == "pass"

@@ -1,10 +1,13 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from controlplane.errors import NotConnected, SettingsInvalid
-from controlplane.settings import Settings, environment_name
+from controlplane.settings import Settings, ended_up, environment_name
 from controlplane.wiring import Connection
 
 READY = {
@@ -97,3 +100,23 @@ def test_secrets_do_not_show_in_logs():
 def test_two_servers_of_one_host_do_not_share_a_cookie():
     first, second = Settings(url="http://127.0.0.1:8080"), Settings(url="http://127.0.0.1:8081")
     assert first.cookie_name != second.cookie_name
+
+
+@pytest.mark.parametrize("name", ["SIGNALBOX_REDIS_URL", "SIGNALBOX_QUEUE_URL"])
+@pytest.mark.parametrize("url", ["foo://x", "http://:secret@host", "127.0.0.1:6379", "redis"])
+def test_an_address_that_is_not_of_a_redis_is_refused_without_showing_it(name, url):
+    with pytest.raises(SettingsInvalid, match=f"{name}: expected an address that begins with") as caught:
+        Settings.from_environment({name: url})
+    assert "secret" not in str(caught.value)
+
+
+def test_an_up_that_has_ended_is_told_from_one_that_runs(tmp_path):
+    path = tmp_path / "ready.json"
+    environ = {"SIGNALBOX_READY_FILE": str(path)}
+    assert ended_up(environ) is None
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    for pid, expected in ((os.getpid(), None), (1, None), (None, None), (0, None), (process.pid, process.pid)):
+        path.write_text(json.dumps({**READY, "pid": pid}))
+        assert ended_up(environ) == expected
+    assert ended_up({**environ, "SIGNALBOX_REDIS_URL": "redis://mine"}) is None
