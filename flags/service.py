@@ -142,7 +142,7 @@ def _write(store: FlagStore, plan: Callable[[Snapshot], list[Edit]], write: Writ
         snapshot = store.snapshot()
         edits = plan(snapshot)
         if not edits:
-            return Written(snapshot.revision)
+            return Written(snapshot.revision, changed=False)
         try:
             return store.write(replace(write, edits=_readable(edits)))
         except RevisionConflict:

@@ -40,10 +40,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did: the new revision, and whether this very operation had been applied before."""
+    """What a write did: the new revision, whether this very operation had been applied before, and whether at all."""
 
     revision: Revision
     repeated: bool = False
+    changed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,11 @@ def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Non
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def nothing_known(environment: str) -> str:
+    """Say that an environment was never written: its name may be a slip, or it may be new."""
+    return f"nothing is known of environment {environment!r}"
+
+
 def plain(text: str) -> str:
     """Take out of a text what would move the cursor or colour the terminal: others may have written it."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

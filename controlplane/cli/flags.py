@@ -18,6 +18,8 @@ from controlplane.cli.common import (
     connect,
     environment_option,
     json_option,
+    nothing_known,
+    plain,
     print_json,
     print_table,
     reason_option,
@@ -26,8 +28,9 @@ from controlplane.shapes import Json, summary
 from controlplane.wiring import Connection
 from flags import edits, service
 from flags.documents import flag_json, parse_flags
-from flags.model import Flag, Revision, Snapshot
+from flags.model import ZERO, Flag, Snapshot
 from flags.percentages import weight_of
+from flags.store import Written
 from foundation.documents import read_json, read_yaml, write_yaml
 from foundation.errors import DocumentError
 from rollout.release import release
@@ -70,6 +73,8 @@ def list_flags(environment: str | None, *, archived: bool, as_json: bool) -> Non
     if as_json:
         print_json(document)
         return
+    if document["revision"] == str(ZERO):
+        click.echo(nothing_known(document["environment"]), err=True)
     rows = [(flag["key"], _state(flag), _percentages(flag), _changed(flag)) for flag in document["flags"]]
     print_table(("FLAG", "STATE", "PERCENTAGE", "CHANGED"), rows)
 
@@ -104,7 +109,12 @@ def set_flag(key: str, weight: int, domain: str | None, environment: str | None,
 
     Example: signalbox flags set useYamlMessaging --domain collections --percentage 50
     """
-    _change(connect(environment), key, lambda flag: edits.set_percentage(flag, weight, domain), reason, as_json=as_json)
+    connection = connect(environment)
+    _change(connection, key, lambda flag: edits.set_percentage(flag, weight, domain), reason, as_json=as_json)
+    domains = sorted({one.instance.domain for one in connection.registry.live() if one.instance.domain})
+    if domain and domain not in domains:
+        known = f"there are workers of {', '.join(domains)}" if domains else "there is no worker at all"
+        click.echo(plain(f"warning: no live worker is of domain {domain!r}: {known}"), err=True)
 
 
 @command.command("enable")
@@ -145,7 +155,9 @@ def release_flag(key: str, environment: str | None, reason: str, *, as_json: boo
     """
     connection = connect(environment)
     written = release(connection.store, connection.queues, key, actor(), reason)
-    _report(connection, written.revision, (key,), as_json=as_json)
+    if not written.changed and not as_json:
+        click.echo(f"{key} is not on hold: nothing to release")
+    _report(connection, written, (key,), as_json=as_json)
 
 
 @command.command("history")
@@ -191,19 +203,23 @@ def apply_file(file: BinaryIO, environment: str | None, reason: str, *, dry_run:
         click.echo("\n".join(f"{key}: {what}" for key, what in planned.items()) or "nothing to change")
     if not dry_run:
         written = service.apply(connection.store, wanted, actor=actor(), reason=reason)
-        _report(connection, written.revision, tuple(planned), as_json=as_json)
+        _report(connection, written, tuple(planned), as_json=as_json)
 
 
 def _change(connection: Connection, key: str, edit: Callable[[Flag], Flag], reason: str, *, as_json: bool) -> None:
     written = service.change(connection.store, (key,), edit, actor=actor(), reason=reason)
-    _report(connection, written.revision, (key,), as_json=as_json)
+    if not written.changed and not as_json:
+        click.echo("nothing to change")
+    _report(connection, written, (key,), as_json=as_json)
 
 
-def _report(connection: Connection, revision: Revision, keys: tuple[str, ...], *, as_json: bool) -> None:
+def _report(connection: Connection, written: Written, keys: tuple[str, ...], *, as_json: bool) -> None:
+    revision = written.revision
     convergence = reading.convergence(connection, revision, keys, wait=WAIT)
     flags = [reading.flag(connection, key) for key in keys]
     if as_json:
-        print_json({"revision": str(revision), "flags": flags, "convergence": convergence})
+        changed = written.changed
+        print_json({"revision": str(revision), "changed": changed, "flags": flags, "convergence": convergence})
         return
     for flag in flags:
         click.echo(f"{flag['key']}: {_state(flag)}, {_percentages(flag)}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from controlplane import reading
-from controlplane.cli.common import connect, environment_option, json_option, print_json, print_table
+from controlplane.cli.common import connect, environment_option, json_option, nothing_known, print_json, print_table
 from controlplane.shapes import Json
+from flags.model import ZERO
 
 
 @click.command()
@@ -19,10 +20,13 @@ def command(environment: str | None, *, as_json: bool) -> None:
 
     Example: signalbox instances
     """
-    document = reading.instances(connect(environment))
+    connection = connect(environment)
+    document = reading.instances(connection)
     if as_json:
         print_json(document)
         return
+    if document["revision"] == str(ZERO) and not document["instances"]:
+        click.echo(nothing_known(connection.environment), err=True)
     rows = [
         (each["slot"], each["domain"], _revision(each), _mix(each["traffic"]), _rate(each["traffic"]), str(each["pid"]))
         for each in document["instances"]

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import click
 
 from controlplane import reading
-from controlplane.cli.common import connect, environment_option, json_option, plain, print_json, print_table
+from controlplane.cli.common import FAILED, connect, environment_option, json_option, plain, print_json, print_table
 from controlplane.shapes import Json, delivery_shape
+from controlplane.wiring import Connection
+from foundation.errors import DocumentError
 
 
 @click.group(invoke_without_command=True)
@@ -62,7 +64,7 @@ def peek(domain: str, limit: int, environment: str | None, *, as_json: bool) -> 
 
     Example: signalbox queues peek collections --limit 3
     """
-    queue = connect(environment).queues.queue(domain)
+    queue = _known(connect(environment), domain).queues.queue(domain)
     frames = [delivery_shape(delivery) for delivery in queue.peek(limit)]
     if as_json:
         print_json({"domain": domain, "frames": frames})
@@ -87,7 +89,7 @@ def dead_letters(domain: str, limit: int, environment: str | None, *, quarantine
 
     Example: signalbox queues dead-letters collections
     """
-    document = reading.dead_letters(connect(environment), domain, limit=limit, quarantine=quarantine)
+    document = reading.dead_letters(_known(connect(environment), domain), domain, limit=limit, quarantine=quarantine)
     if as_json:
         print_json(document)
         return
@@ -105,23 +107,48 @@ def dead_letters(domain: str, limit: int, environment: str | None, *, quarantine
 @click.option("--quarantine", is_flag=True, help="Replay what was set aside instead.")
 @environment_option
 @json_option
-def replay(domain: str, ids: tuple[str, ...], environment: str | None, **options: bool) -> None:
+@click.pass_context
+def replay(ctx: click.Context, /, domain: str, ids: tuple[str, ...], environment: str | None, **options: bool) -> None:
     """Put letters back at the end of their queue, as if new; as JSON where their own format is not admitted.
+
+    Exits with 1 where a letter was not put back, and says why.
 
     Example: signalbox queues replay collections --all
     """
     if bool(ids) == options["everything"]:
         raise click.UsageError("name the letters, or say --all")
-    connection, quarantine = connect(environment), options["quarantine"]
-    if options["everything"]:
-        letters = reading.dead_letters(connection, domain, limit=100_000, quarantine=quarantine)["letters"]
-        ids = tuple(letter["id"] for letter in letters)
+    connection, quarantine = _known(connect(environment), domain), options["quarantine"]
+    before = _letters(connection, domain, quarantine=quarantine)
+    ids = tuple(dict.fromkeys(before if options["everything"] else ids))
     answer = reading.replay(connection, domain, list(ids), quarantine=quarantine)
     if options["as_json"]:
         print_json(answer)
     else:
-        said = f"{answer['replayed']} of {len(ids)} put back into the queue of {domain}"
-        click.echo(f"{said}; left: {answer['left']} (not admitted, or no such letter)" if answer["left"] else said)
+        click.echo(f"{answer['replayed']} of {len(ids)} put back into the queue of {domain}")
+    if answer["left"]:
+        after = _letters(connection, domain, quarantine=quarantine)
+        for letter in ids:
+            if letter not in before:
+                click.echo(plain(f"{letter}: there is no such letter"), err=True)
+            elif letter in after:
+                click.echo(plain(f"{letter}: the queue admits it neither as it is nor as JSON"), err=True)
+        ctx.exit(FAILED)
+
+
+def _known(connection: Connection, domain: str) -> Connection:
+    """Refuse a domain that has no queue: its name is more likely a slip than its queue is empty."""
+    domains = connection.queues.domains()
+    if domain not in domains:
+        problem = f"has no queue in environment {connection.environment!r}"
+        expected = f"one of {', '.join(domains)}" if domains else ""
+        raise DocumentError("domain", problem, value=domain, expected=expected)
+    return connection
+
+
+def _letters(connection: Connection, domain: str, *, quarantine: bool) -> dict[str, None]:
+    """Name every letter there is, oldest first."""
+    found = reading.dead_letters(connection, domain, limit=100_000, quarantine=quarantine)
+    return {letter["id"]: None for letter in found["letters"]}
 
 
 def _frames(queue: Json) -> str:

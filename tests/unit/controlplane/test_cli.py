@@ -215,10 +215,61 @@ def test_what_others_wrote_can_not_play_with_the_terminal(run, connection):
 def test_a_replay_names_letters_or_says_all(run):
     run("queues", "replay", "collections", code=2)
     run("queues", "replay", "collections", "m1", "--all", code=2)
-    assert answer(run("queues", "replay", "collections", "m1", "--json")) == {"replayed": 0, "left": 1}
+
+
+def test_a_replay_says_which_letters_are_not_there(run, connection):
+    letters(connection)
+    said = run("queues", "replay", "collections", "m1", "m2", code=1)
+    assert said.stdout == "1 of 2 put back into the queue of collections\n"
+    assert said.stderr == "m2: there is no such letter\n"
+    left = run("queues", "replay", "collections", "m1", "--json", code=1)
+    assert answer(left) == {"replayed": 0, "left": 1}
+
+
+def test_a_replay_says_which_letters_the_queue_does_not_admit(run, connection):
+    letters(connection)
+    connection.queues.bar_all(frozenset({"application/yaml", "application/json"}))
+    said = run("queues", "replay", "collections", "--all", code=1)
+    assert said.stderr == "m1: the queue admits it neither as it is nor as JSON\n"
+
+
+@pytest.mark.parametrize("words", [("peek",), ("dead-letters",), ("replay", "--all")])
+def test_a_domain_without_a_queue_is_told_which_there_are(run, connection, words):
+    command, *options = words
     assert (
-        "0 of 1 put back into the queue of collections; left: 1" in run("queues", "replay", "collections", "m1").stdout
+        "has no queue in environment 'demo' (found 'nosuch')"
+        in run("queues", command, "nosuch", *options, code=1).stderr
     )
+    letters(connection)
+    assert "expected one of collections [" in run("queues", command, "nosuch", *options, code=1).stderr
+
+
+def test_a_change_that_changes_nothing_says_so(run):
+    assert run("flags", "enable", "useYamlMessaging").stdout.startswith("nothing to change\n")
+    assert answer(run("flags", "enable", "useYamlMessaging", "--json"))["changed"] is False
+    assert "nothing to change" not in run("flags", "disable", "useYamlMessaging").stdout
+    assert answer(run("flags", "enable", "useYamlMessaging", "--json"))["changed"] is True
+    assert "useYamlMessaging is not on hold: nothing to release" in run("flags", "release", "useYamlMessaging").stdout
+
+
+def test_a_percentage_of_a_domain_without_workers_is_warned_of(run, connection):
+    change = ("flags", "set", "useYamlMessaging", "--percentage", 5, "--domain")
+    assert (
+        run(*change, "balance").stderr == "warning: no live worker is of domain 'balance': there is no worker at all\n"
+    )
+    revision = connection.store.snapshot().revision
+    connection.registry.renew(Instance("a.1", "collections-1", "worker", "collections"), revision, 60)
+    assert run(*change, "balance").stderr.endswith("there are workers of collections\n")
+    assert run(*change, "collections").stderr == ""
+
+
+@pytest.mark.parametrize("words", [("flags", "list"), ("instances",)])
+def test_an_environment_that_was_never_written_is_said_to_be_unknown(run, monkeypatch, words):
+    assert run(*words).stderr == ""
+    empty = MemoryConnection(Settings(), "nope", ManualClock(start=1_800_000_000.0))
+    for module in (flags_commands, instances_command):
+        monkeypatch.setattr(module, "connect", lambda environment: empty)
+    assert run(*words).stderr == "nothing is known of environment 'nope'\n"
 
 
 def test_exit_codes_tell_refused_from_unreachable():
