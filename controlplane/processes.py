@@ -10,13 +10,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
+from foundation import stopping
 from foundation.clock import Clock
 from foundation.errors import SignalboxError
 from foundation.lifetime import dies_with_parent
@@ -173,23 +172,9 @@ class Keeper:
             self._say(f"{kept.child.name} runs again (process {kept.child.pid})")
 
 
-class StopSignal:
-    """Is set by SIGTERM and Ctrl-C, so that a loop ends between two steps and never in the middle of one."""
+class StopSignal(stopping.StopSignal):
+    """Is set by SIGTERM, Ctrl-C and the end of the terminal, unless nohup wants us to outlive that."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._set)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup wants us to outlive the terminal
-            signal.signal(signal.SIGHUP, self._set)
-
-    def is_set(self) -> bool:
-        """Tell whether it is time to end."""
-        return self._event.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait so many seconds, or until set; tells whether it is."""
-        return self._event.wait(seconds)
-
-    def _set(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal's signature
-        self._event.set()
+        outlives = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        super().__init__((signal.SIGTERM, signal.SIGINT, *(() if outlives else (signal.SIGHUP,))))

@@ -9,10 +9,8 @@ import importlib
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -23,6 +21,7 @@ from typing import Any
 
 from flags.instances import Instance
 from foundation.errors import DocumentError
+from foundation.stopping import StopSignal
 from messenger.errors import QueueFull
 from messenger.formats import FormatPolicy
 from messenger.messenger import WorkerMessenger
@@ -83,9 +82,7 @@ def run_worker(spec: WorkerSpec, open_policy: OpenPolicy) -> int:
     A handler that overruns its time can't be stopped: the process ends itself, and its frames go to others. Handlers
     that refuse the domain or their settings with a DocumentError end it with UNFIT_EXIT.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopSignal()
     logging.basicConfig(format=f"{spec.slot}: %(message)s", level=logging.WARNING)
     register, instance = load_handlers(spec.handlers), describe(spec)
     try:
