@@ -74,6 +74,7 @@ def start(keeper: Keeper, settings: Settings, logs: Path, say: Callable[[str], N
         "SIGNALBOX_QUEUE_URL": settings.queue_url,
         "SIGNALBOX_ENV": settings.environment,
         "SETTLEMENT_GATEWAY": gateway.address,
+        "SIGNALBOX_OVERRIDES": os.environ.get("SIGNALBOX_OVERRIDES") or settings.overrides,
     }
     say(f"starting the demo workers; their gateway is http://{gateway.address}")
     for name, words in (("workers", [MODULE]), ("traffic", [f"{MODULE}.traffic", "--gateway", gateway.address])):

@@ -41,7 +41,7 @@ class Request:
         reason: why.
         process: where this attempt runs, as `host:pid`.
         flags: keys of the flags to take back.
-        every_messaging_flag: take back every flag tagged `messaging` instead.
+        every_messaging_flag: take back every flag tagged `messaging`, and those that choose formats, instead.
         restart: which workers are restarted: those that have not acknowledged, all, or none.
         queues: what becomes of YAML frames that wait: rewritten as JSON in place, left for the consumers, set aside, or
             dropped.

@@ -22,7 +22,7 @@ Options, most used first (all of them: signalbox rollback --help):
   --dry-run          say what would be done, and change nothing
   --json             one JSON document a line, for machines
 
-Exit: 0 verified safe · 1 done, but a check failed · 2 wrong usage · 3 not killed: no store takes writes, or somebody undoes it
+Exit: 0 verified safe · 1 done, but a check failed · 2 wrong usage · 3 not killed, and what to do instead
 Run it again whenever in doubt: it finishes what an attempt before it has left.
 HELP
 }

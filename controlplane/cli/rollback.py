@@ -39,7 +39,7 @@ from rollout.clearing import QueueClearing
 from rollout.emergency import EmergencyRollback
 from rollout.errors import KillUndone, NothingToRollBack
 from rollout.health import control_plane
-from rollout.ports import Ports
+from rollout.ports import Ports, Traffic
 from rollout.preview import preview
 from rollout.record import Request, StepEvent
 from rollout.restart import CommandRestarter, Restarter, SupervisorRestarter
@@ -61,7 +61,9 @@ _WORDS = {"progress": "...", "done": "ok", "warn": "WARN", "failed": "FAIL"}
 
 @click.command("rollback", short_help="Put every worker back on the fallback, and prove it.")
 @click.option("--flag", "flags", multiple=True, metavar="KEY", help=f"Flag to take back; else {YAML_FLAG}.")
-@click.option("--all", "everything", is_flag=True, help="Take back every flag tagged `messaging`.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Take back every flag that chooses a format, or is tagged `messaging`."
+)
 @environment_option
 @reason_option
 @click.option("--yes", is_flag=True, help="Do not ask for the environment's name.")
@@ -124,7 +126,7 @@ def command(environment: str | None, **options: Any) -> None:
     Example: signalbox rollback --reason "decode errors in balance"
     """
     request, voice = _request(options), _Voice(as_json=options["as_json"])
-    code = UNREACHABLE
+    code, connection = UNREACHABLE, None
     try:
         connection = connect(environment)
         if options["dry_run"]:
@@ -143,13 +145,14 @@ def command(environment: str | None, **options: Any) -> None:
     except (NotConnected, StoreUnreachable, StoreRefused) as error:
         complain(error)
     if code == UNREACHABLE:
-        _say_what_else(request)
+        _say_what_else(request, connection.settings.overrides if connection else "")
     raise SystemExit(code)
 
 
 def open_ports(connection: Connection, key: SigningKey, restart_command: tuple[str, ...] = ()) -> Ports:
     """Put together everything that a rollback of this environment reaches the world through."""
     settings = connection.settings
+    queues, traffic = _queue_side(connection)
     restarters: list[Restarter] = [SupervisorRestarter(connection.registry)]
     if restart_command:
         restarters.append(CommandRestarter(restart_command))
@@ -157,14 +160,37 @@ def open_ports(connection: Connection, key: SigningKey, restart_command: tuple[s
         store=connection.store,
         registry=connection.registry,
         journal=connection.journal,
-        queues=connection.queues,
-        clearing=QueueClearing(RedisQueueServer(connection.queue_url, connection.environment)),
-        traffic=connection.telemetry,
+        queues=queues,
+        clearing=QueueClearing(queues),
+        traffic=traffic,
         restarters=tuple(restarters),
         checks=(control_plane(settings.url),) if settings.url else (),
         archive=ReceiptFolder(settings.data_dir / "receipts"),
         key=key,
     )
+
+
+def _queue_side(connection: Connection) -> tuple[RedisQueueServer, Traffic]:
+    """Open what is on the queue server.
+
+    The kill needs the flags server alone, so a missing address is no reason to stop: the steps that need the queues
+    fail as they do where the server is gone, and say so.
+    """
+    try:
+        return RedisQueueServer(connection.queue_url, connection.environment), connection.telemetry
+    except NotConnected as error:
+        nobody: Any = _NoAddress(error)
+        return nobody, nobody
+
+
+class _NoAddress:
+    """Stands for a server that nobody has named: whatever is asked of it, it does not answer."""
+
+    def __init__(self, error: NotConnected) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise StoreUnreachable(str(self._error)) from self._error
 
 
 def signing_key(path: Path) -> SigningKey:
@@ -279,15 +305,18 @@ def _summary(receipt: dict[str, Any], kept: str) -> list[str]:
     return lines
 
 
-def _say_what_else(request: Request) -> None:
+def _say_what_else(request: Request, overrides: str) -> None:
     keys = list(FALLBACKS) if request.every_messaging_flag else list(request.flags)
+    file = shlex.quote(overrides) if overrides else '"$SIGNALBOX_OVERRIDES"'
     lines = "\\n".join(f"{key}: {FALLBACKS.get(key, '<its off value>')}" for key in keys)
     click.echo(
         "Nothing is proven: no flags server answers, or it takes no writes. What to do instead:\n"
         "  1. Workers that have lost the flags server send the fallback by themselves after their lease (3 s).\n"
-        "  2. On every host whose workers still send the wrong format, write the file that SIGNALBOX_OVERRIDES names:\n"
-        f"       printf '{lines}\\n' > \"$SIGNALBOX_OVERRIDES\"\n"
+        "  2. On every host whose workers still send the wrong format, write their override file, the one that\n"
+        "     SIGNALBOX_OVERRIDES named when they were started:\n"
+        f"       printf '{lines}\\n' > {file}\n"
         "     They follow it within a second, and say so in `signalbox instances` once the server is back.\n"
-        "  3. Bring the flags server back (`signalbox doctor` says what it lacks) and run this again.",
+        "  3. Bring the flags server back (`signalbox doctor` says what it lacks) and run this again. If you would\n"
+        "     rather leave it: `signalbox flags release KEY` lifts what was barred at the queues meanwhile.",
         err=True,
     )

@@ -20,7 +20,7 @@ from controlplane.groups import Ports, start_web
 from controlplane.installation import Credentials, Installation, admit, write_private
 from controlplane.listening import reserve, reserve_from
 from controlplane.processes import Keeper, StopSignal
-from controlplane.settings import DEFAULT_DATA_DIR, DEFAULT_ENVIRONMENT, READY_FILE, Settings
+from controlplane.settings import DEFAULT_DATA_DIR, DEFAULT_ENVIRONMENT, OVERRIDES_FILE, READY_FILE, Settings
 from controlplane.wiring import Connection
 from foundation.clock import SYSTEM
 from foundation.redis import connect
@@ -94,6 +94,7 @@ def _start(keeper: Keeper, installation: Installation, ports: Ports, stop: StopS
         url=f"http://{ports.api.address}",
         stream_url=f"http://{ports.streams.address}",
         data_dir=installation.folder,
+        overrides=str(installation.folder.resolve() / OVERRIDES_FILE),
     )
     admit(Accounts(RedisAccountStore(connect(settings.redis_url)), SYSTEM), installation.credentials())
     demo.create_flags(Connection(settings).store)
@@ -111,6 +112,7 @@ def _announce(settings: Settings, credentials: Credentials, ready_files: Sequenc
         "redis_url": settings.redis_url,
         "queue_url": settings.queue_url,
         "data_dir": str(settings.data_dir),
+        "overrides": settings.overrides,
         "pid": os.getpid(),
     }
     for path in ready_files:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from flags.documents import MESSAGING_TAG
 from flags.model import Flag, Snapshot
+from messenger.formats import WORDS_OF_FLAG
 from rollout.errors import NothingToRollBack
 from rollout.members import unproven
 from rollout.record import Note, Record, Request
@@ -19,7 +20,8 @@ from rollout.run import Run, named
 def chosen(request: Request, flags: Mapping[str, Flag]) -> list[str]:
     """Name the flags that the request means; raises NothingToRollBack where one of them, or any, is missing."""
     if request.every_messaging_flag:
-        keys = sorted(key for key, flag in flags.items() if MESSAGING_TAG in flag.tags)
+        # The three that choose formats are messaging flags whatever a document has left of their tags.
+        keys = sorted(key for key, flag in flags.items() if MESSAGING_TAG in flag.tags or key in WORDS_OF_FLAG)
         if not keys:
             raise NothingToRollBack(f"no flag is tagged {MESSAGING_TAG!r} here; there is: {_all(flags)}")
         return keys

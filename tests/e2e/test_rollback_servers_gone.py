@@ -52,6 +52,14 @@ def test_with_only_the_queue_server_gone_the_flags_are_killed_all_the_same(site)
     assert again["receipt"] != receipt["receipt"]
 
 
+def test_without_an_address_of_the_queue_server_the_flags_are_killed_all_the_same(site):
+    environ = {name: value for name, value in site.environ.items() if name != "SIGNALBOX_QUEUE_URL"}
+    code, receipt, said = site.roll_back(env=environ, timeout=60)
+    assert code == 1, said
+    assert not find(site.store, YAML_FLAG).flag.enabled
+    assert "SIGNALBOX_QUEUE_URL" in receipt["checks"]["queues barred"]["detail"]
+
+
 def test_a_server_that_takes_no_writes_is_as_good_as_gone(site):
     site.store._client.config_set("maxmemory", "1")
     done = site.run("rollback", "--yes", timeout=20)

@@ -17,6 +17,7 @@ from rollout.preview import preview
 from rollout.receipt import verify
 from rollout.record import STEPS, Request
 from rollout.release import release
+from rollout.steps.preflight import chosen
 from tests.unit.rollout.fuse import Killed
 from tests.unit.rollout.world import FLAGS, KEY, Idle, World
 
@@ -541,13 +542,19 @@ def test_a_slot_that_no_hand_brings_back_fails_and_says_what_each_has_met(world)
     assert entry["why"] == "did not come back with the kill within 5 s of being asked by idle; exit 1: no such unit"
 
 
-def test_no_tagged_flag_at_all_is_nothing_to_roll_back(world):
+def test_all_takes_back_the_flags_that_choose_formats_whatever_is_left_of_their_tags(world):
     from flags import service
 
     keys = [YAML_FLAG, "enableBatching"]
     service.change(world.store, keys, lambda flag: replace(flag, tags=()), actor="setup")
+    rollback, _ = world.roll_back(every_messaging_flag=True)
+    assert set(rollback.receipt["flags"]) == set(keys)
+
+
+def test_no_messaging_flag_at_all_is_nothing_to_roll_back(world):
+    rules = {"newPricing": world.store.snapshot().flags["newPricing"]}
     with pytest.raises(NothingToRollBack, match="messaging"):
-        world.roll_back(every_messaging_flag=True)
+        chosen(Request("ops", "", "p", every_messaging_flag=True), rules)
 
 
 @pytest.mark.parametrize(
