@@ -32,7 +32,7 @@ class MessengerSettings:
     block: float = 1.0
     attempts: int = 5
     retry: float = 0.2
-    claim_idle: float = 15.0
+    claim_idle: float = 5.0
     handler_timeout: float = 60.0
     drain: float = 5.0
     lease: float = 3.0
