@@ -4,17 +4,19 @@ It owns the order of what goes to one target, the wait while a queue is full or 
 queue does not admit. A message leaves it into its queue or into an error that somebody sees; never silently. Knows
 nothing of handlers, flags or how a message came about.
 
-One thread at a time ships to a target (`wire`), whoever it is: the caller whose message goes alone or makes a batch
-full, or the outbox's own thread. What gathers while it is at it goes together the next time.
+One thread at a time ships to a target (`wire`), and where it can it is the caller of a send: one whose message goes
+alone, makes a batch full, or is the first for a moment. A caller that computes keeps the interpreter from a thread that
+would ship for it, so the outbox's own thread only sees to what callers have left behind, and to what is tried again.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from foundation.clock import SYSTEM, Clock
@@ -29,11 +31,11 @@ from messenger.telemetry import Telemetry
 
 FRAMES_PER_APPEND, BYTES_PER_APPEND = 64, 131_072
 """The most that is appended at once, but for one larger frame: the queue's consumers begin with it the sooner."""
-CROWD, LINGER = 4, 0.002
-"""Where so many messages came during one round trip, the next batch may wait so many seconds to get full."""
+GAP = 0.001
+"""Seconds after a batch in which messages gather for the next one, unless that is full before."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 COURTESY = 0.05
-"""Seconds that a send which makes a batch full waits for who is shipping the one before."""
+"""Seconds that a send with a batch to ship waits for who is shipping the one before."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,10 +51,12 @@ class _Target:
     backoff: Backoff
     bounded: bool
     wire: threading.Lock = field(default_factory=threading.Lock)
+    batcher: Batcher[Outgoing] = field(default_factory=Batcher)
     closed: deque[Batch[Outgoing]] = field(default_factory=deque)
     loaded: deque[Parcel] = field(default_factory=deque)
     accepted: int = 0
     settled: int = 0
+    shipped_at: float = 0.0
     retry_at: float = 0.0
     error: Exception | None = None
     window: int = FRAMES_PER_APPEND
@@ -61,6 +65,19 @@ class _Target:
     @property
     def waiting(self) -> int:
         return self.accepted - self.settled
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.closed or self.loaded)
+
+    def next_due(self) -> float:
+        """When an open batch may go, full or not; infinity where none is open."""
+        due = self.batcher.next_due()
+        return math.inf if due is None else max(due, self.shipped_at + GAP)
+
+    def is_free(self, now: float) -> bool:
+        """Whether a batch may go before it is full: nobody is at it or just was, and the queue takes some."""
+        return self.error is None and not self.wire.locked() and now - self.shipped_at >= GAP
 
     def next_parcels(self) -> list[Parcel]:
         """What the next append takes."""
@@ -98,24 +115,23 @@ class Outbox:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._changed = threading.Condition(self._lock)
-        self._batcher: Batcher[Outgoing] = Batcher()
         self._targets: dict[tuple[str, bool], _Target] = {}
         self._thread: threading.Thread | None = None
+        self._look_at = 0.0
         self._closed = self._stopped = False
-        self._idle = self._crowded = False
 
     def send(self, item: Outgoing) -> None:
-        """Take a message on; one that goes alone, or makes a batch full, is tried at once, in this thread.
+        """Take a message on; what is then ready is shipped in this thread, unless another is at it.
 
         Raises:
             QueueFull: there was no room for it within the settings' `send_timeout`; it was not taken on.
             MessengerClosed: after `close`.
         """
-        target, full = self._accept(item)
+        target, ready = self._accept(item)
         if item.format.batching == SINGLE:
             self._ship(target)
-        elif full:
-            self._ship_full(target)
+        elif ready:
+            self._ship_unless_busy(target)
 
     def deliver(self, items: Sequence[Outgoing], give_up: Callable[[], bool]) -> bool:
         """Take messages on and get all of them into their queues, waiting as long as that takes.
@@ -158,8 +174,9 @@ class Outbox:
         Raises QueueFull, naming the target and the cause, where that takes longer than `timeout` seconds.
         """
         deadline = self._clock.monotonic() + timeout
-        self._close_lanes()
         with self._lock:
+            for target in self._targets.values():
+                target.closed.extend(target.batcher.drain())
             goals = [(target, target.accepted) for target in self._targets.values()]
         for target, goal in goals:
             self._ship(target)
@@ -189,7 +206,7 @@ class Outbox:
                 target.queue.close()
 
     def _accept(self, item: Outgoing) -> tuple[_Target, bool]:
-        """Put a message into its lane; answers with its target, and whether it made a batch ready."""
+        """Put a message into its lane; answers with its target, and whether a batch is ready now."""
         buffer = self._settings.buffer
         with self._lock:
             target = self._target(item.envelope.metadata.target_domain)
@@ -204,10 +221,13 @@ class Outbox:
                 raise self._stuck(target)
             target.accepted += 1
             item.receipt.accepted(self._changed)
-            ready = self._batcher.add(item, _lane(item), self._clock.monotonic(), len(item.draft))
-            self._route(ready)
+            now = self._clock.monotonic()
+            ready = target.batcher.add(item, _lane(item), now, len(item.draft))
+            if not ready and target.is_free(now):
+                ready = target.batcher.due(now)
+            target.closed.extend(ready)
             if not ready:
-                self._wake()
+                self._wake(at=target.next_due())
             return target, bool(ready)
 
     def _target(self, domain: str, *, bounded: bool = True) -> _Target:
@@ -217,31 +237,20 @@ class Outbox:
             target = self._targets[domain, bounded] = _Target(self._server.queue(domain), backoff, bounded)
         return target
 
-    def _route(self, batches: Iterable[Batch[Outgoing]]) -> None:
-        for batch in batches:
-            self._targets[batch.lane.target, True].closed.append(batch)
-
-    def _close_lanes(self) -> None:
-        with self._lock:
-            self._route(self._batcher.drain())
-
     def _ship(self, target: _Target) -> None:
         """Append everything that is ready for a target, until nothing is or its queue fails."""
         with target.wire:
             self._append(target)
 
-    def _ship_full(self, target: _Target) -> None:
-        """The same, but somebody else who is at it for long is left alone with it: a send must not hang on a server.
-
-        Waiting for them at all is what lets them finish: a caller that only computes keeps the interpreter to itself.
-        """
+    def _ship_unless_busy(self, target: _Target) -> None:
+        """The same, but somebody else who is at it for long is left alone with it: a send must not hang on a server."""
         if target.wire.acquire(timeout=COURTESY):
             try:
                 self._append(target)
             finally:
                 target.wire.release()
         with self._lock:
-            if _has_work(target):
+            if target.has_work:
                 self._wake()
 
     def _append(self, target: _Target) -> None:
@@ -285,6 +294,7 @@ class Outbox:
             raise broken
         with self._lock:
             target.error, target.retry_at = None, 0.0
+            target.shipped_at = self._clock.monotonic()
             target.window = min(FRAMES_PER_APPEND, target.window * 2)
             target.backoff.reset()
 
@@ -313,12 +323,13 @@ class Outbox:
                 left += [item for batch in target.closed for item in batch.items]
                 self._settle(target, left, error)
 
-    def _wake(self) -> None:
-        """Have the outbox's own thread look at what there is; the caller holds the lock."""
+    def _wake(self, at: float = 0.0) -> None:
+        """Have the outbox's own thread look at what there is, at this time or before; the caller holds the lock."""
         if self._thread is None and not self._stopped:
             self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
             self._thread.start()
-        if self._idle:
+        if at < self._look_at:
+            self._look_at = at
             self._work.notify_all()
 
     def _run(self) -> None:
@@ -327,30 +338,25 @@ class Outbox:
                 while not (ready := self._ready()):
                     if self._stopped:
                         return
-                    # In a crowd it looks by itself, and is not woken by each of them.
-                    self._idle = not self._crowded
-                    self._work.wait(self._pause())
-                    self._idle, self._crowded = False, self._crowded and len(self._batcher) > 0
+                    self._look_at = self._next_look()
+                    pause = self._look_at - self._clock.monotonic()
+                    self._work.wait(None if pause == math.inf else max(0.0, pause))
+                    self._look_at = 0.0
             for target in ready:
                 self._ship(target)
-            self._crowded = len(self._batcher) >= CROWD
 
     def _ready(self) -> list[_Target]:
         now = self._clock.monotonic()
-        self._route(self._batcher.due(now - self._linger))
         if self._stopped:
             return []
-        return [target for target in self._targets.values() if _has_work(target) and target.retry_at <= now]
+        for target in self._targets.values():
+            if now >= target.shipped_at + GAP:
+                target.closed.extend(target.batcher.due(now))
+        return [target for target in self._targets.values() if target.has_work and target.retry_at <= now]
 
-    def _pause(self) -> float | None:
-        times = [target.retry_at for target in self._targets.values() if _has_work(target)]
-        if (due := self._batcher.next_due()) is not None:
-            times.append(due + self._linger)
-        return max(0.0, min(times) - self._clock.monotonic()) if times else None
-
-    @property
-    def _linger(self) -> float:
-        return LINGER if self._crowded else 0.0
+    def _next_look(self) -> float:
+        times = [target.retry_at for target in self._targets.values() if target.has_work]
+        return min([*times, *(target.next_due() for target in self._targets.values())], default=math.inf)
 
     @staticmethod
     def _stuck(target: _Target) -> QueueFull:
@@ -358,10 +364,6 @@ class Outbox:
         error = QueueFull(f"{target.waiting} messages to {target.queue.domain!r} wait to be sent{why}")
         error.__cause__ = target.error
         return error
-
-
-def _has_work(target: _Target) -> bool:
-    return bool(target.closed or target.loaded)
 
 
 def _lane(item: Outgoing) -> Lane:

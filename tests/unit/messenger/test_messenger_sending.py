@@ -90,6 +90,15 @@ def send(messenger, n, **options):
     return messenger.send("NUMBER", {"n": n}, target="balance", **options)
 
 
+def under_way(line, messenger):
+    """Have another thread send 0, and the line hold it; answers with a list that its receipt will be the first of."""
+    receipts = []
+    line.held.clear()
+    threading.Thread(target=lambda: receipts.insert(0, send(messenger, 0)), daemon=True).start()
+    eventually(lambda: line.appends)
+    return receipts
+
+
 def test_a_message_that_goes_alone_is_in_its_queue_when_send_returns(server, make):
     receipt = send(make(), 1, correlation_id="corr_1", message_id="msg_1", priority="high", ttl=5000)
 
@@ -111,9 +120,7 @@ def test_messages_without_ids_get_ids_of_their_own(make):
 
 def test_what_gathers_during_a_round_trip_goes_together_with_the_next(line, server, make):
     messenger = make(BATCHED)
-    line.held.clear()
-    receipts = [send(messenger, 0)]
-    eventually(lambda: line.appends)
+    receipts = under_way(line, messenger)
     receipts += [send(messenger, n) for n in range(1, 251)]
     line.held.set()
 
@@ -193,9 +200,7 @@ def test_a_format_that_is_not_admitted_is_replaced_at_once_and_counted(server, m
 
 def test_refused_frames_are_replaced_in_their_order(line, server, make):
     messenger = make(Format(YAML, batching=ADAPTIVE))
-    line.held.clear()
-    receipts = [send(messenger, 0)]
-    eventually(lambda: line.appends)
+    receipts = under_way(line, messenger)
     receipts += [send(messenger, n) for n in range(1, 251)]
     server.bar_all(frozenset({YAML}))
     line.held.set()
@@ -315,9 +320,7 @@ def test_what_can_never_be_sent_is_refused_at_once_and_touches_nothing(server, m
 @pytest.mark.parametrize("chosen", [BATCHED, Format(YAML, batching=ADAPTIVE)])
 def test_a_payload_spoiled_after_the_send_is_sent_as_it_was(line, server, make, chosen):
     messenger = make(chosen)
-    line.held.clear()
-    receipts = [send(messenger, 0)]
-    eventually(lambda: line.appends)
+    receipts = under_way(line, messenger)
     spoiled = {"n": 1}
     receipts.append(messenger.send("NUMBER", spoiled, target="balance"))
     receipts += [send(messenger, n) for n in range(2, 5)]
