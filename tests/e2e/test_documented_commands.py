@@ -6,11 +6,17 @@ import re
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from foundation.ids import new_id
+from messenger.formats import FixedPolicy
+from messenger.messenger import WorkerMessenger
+from messenger.queues.streams import RedisQueueServer
 from tests.e2e.browser.product import running_product
+from tests.support import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -53,6 +59,37 @@ def test_every_line_to_type_works(terminal, page):
         done = terminal(line)
         expected = REFUSED.get(line, 0)
         assert done.returncode == expected, (line, done.stdout, done.stderr)
+
+
+def python_blocks(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_the_client_of_the_readme_evaluates_a_flag(product):
+    (block,) = python_blocks("README.md")
+    ready = product.ready
+    environ = {**os.environ, "SIGNALBOX_REDIS_URL": ready["redis_url"], "SIGNALBOX_ENV": ready["environment"]}
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in {"json", "yaml"}
+
+
+def test_the_worker_of_the_how_to_handles_and_sends(product):
+    (block,) = python_blocks("docs/how-to/run-your-own-workers.md")
+    names = {}
+    exec(block, names)  # noqa: S102 - our own documentation
+    ready, target = product.ready, new_id("howto")
+    with closing(RedisQueueServer(ready["queue_url"], ready["environment"])) as server:
+        with WorkerMessenger(server, target, instance_id=target, policy=FixedPolicy()) as worker:
+            names["register"](worker)
+            worker.start()
+            payload = {"settlementId": "PEN_1", "customerId": "C", "amount": 1.5, "processedAt": "2026-01-01T00:00:00Z"}
+            sent = worker.send("SETTLEMENT_PROCESSED", payload, target=target)
+            with closing(server.queue(target)) as queue:
+                results = eventually(queue.results)
+        assert [(name, json.loads(result)) for _, name, result in results] == [(sent.message_id, {"settled": "PEN_1"})]
 
 
 def test_a_settlement_by_hand_is_answered_by_notifications(product):
