@@ -11,84 +11,27 @@ would ship for it, so the outbox's own thread only sees to what callers have lef
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from foundation.clock import SYSTEM, Clock
 from messenger.backoff import Backoff
-from messenger.batching import Batch, Batcher, Lane
+from messenger.batching import Batcher, Lane
 from messenger.errors import FormatRefused, MessengerClosed, QueueFull
 from messenger.formats import SINGLE
 from messenger.parcels import Outgoing, Parcel, is_fallback, parcels, rewritten
-from messenger.queue import FrameRefusal, Queue, QueueServer
+from messenger.queue import FrameRefusal, QueueServer
 from messenger.settings import MessengerSettings
+from messenger.target import FRAMES_PER_APPEND, GAP, Target
 from messenger.telemetry import Telemetry
 
-FRAMES_PER_APPEND, BYTES_PER_APPEND = 64, 131_072
-"""The most that is appended at once, but for one larger frame: the queue's consumers begin with it the sooner."""
-GAP = 0.001
-"""Seconds after a batch in which messages gather for the next one, unless that is full before."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 COURTESY = 0.05
 """Seconds that a send with a batch to ship waits for who is shipping the one before."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class _Target:
-    """One target's queue and what is on its way there: what handlers sent, which is not `bounded`, or everything else.
-
-    `loaded` belongs to whoever holds `wire`, everything else to whoever holds the outbox's lock.
-    """
-
-    queue: Queue
-    backoff: Backoff
-    bounded: bool
-    wire: threading.Lock = field(default_factory=threading.Lock)
-    batcher: Batcher[Outgoing] = field(default_factory=Batcher)
-    closed: deque[Batch[Outgoing]] = field(default_factory=deque)
-    loaded: deque[Parcel] = field(default_factory=deque)
-    accepted: int = 0
-    settled: int = 0
-    shipped_at: float = 0.0
-    retry_at: float = 0.0
-    error: Exception | None = None
-    window: int = FRAMES_PER_APPEND
-    """Frames in the next append: fewer after each time the queue was full, since it takes all of them or none."""
-
-    @property
-    def waiting(self) -> int:
-        return self.accepted - self.settled
-
-    @property
-    def has_work(self) -> bool:
-        return bool(self.closed or self.loaded)
-
-    def next_due(self) -> float:
-        """When an open batch may go, full or not; infinity where none is open."""
-        due = self.batcher.next_due()
-        return math.inf if due is None else max(due, self.shipped_at + GAP)
-
-    def is_free(self, now: float) -> bool:
-        """Whether a batch may go before it is full: nobody is at it or just was, and the queue takes some."""
-        return self.error is None and not self.wire.locked() and now - self.shipped_at >= GAP
-
-    def next_parcels(self) -> list[Parcel]:
-        """What the next append takes."""
-        taken: list[Parcel] = []
-        size = 0
-        for parcel in itertools.islice(self.loaded, self.window):
-            size += len(parcel.frame.body)
-            if taken and size > BYTES_PER_APPEND:
-                break
-            taken.append(parcel)
-        return taken
 
 
 class Outbox:
@@ -115,7 +58,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._changed = threading.Condition(self._lock)
-        self._targets: dict[tuple[str, bool], _Target] = {}
+        self._targets: dict[tuple[str, bool], Target] = {}
         self._thread: threading.Thread | None = None
         self._look_at = 0.0
         self._closed = self._stopped = False
@@ -148,7 +91,7 @@ class Outbox:
                 return False
         return True
 
-    def _take_on(self, items: Sequence[Outgoing]) -> list[_Target]:
+    def _take_on(self, items: Sequence[Outgoing]) -> list[Target]:
         batcher: Batcher[Outgoing] = Batcher()
         with self._lock:
             if self._closed:
@@ -183,7 +126,7 @@ class Outbox:
             if not self._reached(target, goal, deadline - self._clock.monotonic()):
                 raise self._stuck(target)
 
-    def _reached(self, target: _Target, goal: int, timeout: float) -> bool:
+    def _reached(self, target: Target, goal: int, timeout: float) -> bool:
         with self._lock:
             return self._changed.wait_for(lambda: target.settled >= goal, max(0.0, timeout))
 
@@ -205,7 +148,7 @@ class Outbox:
             for target in self._targets.values():
                 target.queue.close()
 
-    def _accept(self, item: Outgoing) -> tuple[_Target, bool]:
+    def _accept(self, item: Outgoing) -> tuple[Target, bool]:
         """Put a message into its lane; answers with its target, and whether a batch is ready now."""
         buffer = self._settings.buffer
         with self._lock:
@@ -230,19 +173,19 @@ class Outbox:
                 self._wake(at=target.next_due())
             return target, bool(ready)
 
-    def _target(self, domain: str, *, bounded: bool = True) -> _Target:
+    def _target(self, domain: str, *, bounded: bool = True) -> Target:
         target = self._targets.get((domain, bounded))
         if target is None:
             backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
-            target = self._targets[domain, bounded] = _Target(self._server.queue(domain), backoff, bounded)
+            target = self._targets[domain, bounded] = Target(self._server.queue(domain), backoff, bounded)
         return target
 
-    def _ship(self, target: _Target) -> None:
+    def _ship(self, target: Target) -> None:
         """Append everything that is ready for a target, until nothing is or its queue fails."""
         with target.wire:
             self._append(target)
 
-    def _ship_unless_busy(self, target: _Target) -> None:
+    def _ship_unless_busy(self, target: Target) -> None:
         """The same, but somebody else who is at it for long is left alone with it: a send must not hang on a server."""
         if target.wire.acquire(timeout=COURTESY):
             try:
@@ -253,7 +196,7 @@ class Outbox:
             if target.has_work:
                 self._wake()
 
-    def _append(self, target: _Target) -> None:
+    def _append(self, target: Target) -> None:
         while self._load(target):
             batch = target.next_parcels()
             try:
@@ -263,7 +206,7 @@ class Outbox:
             except Exception as error:  # noqa: BLE001 - whatever it is, the frames stay and whoever waits is told
                 self._failed(target, error)
 
-    def _load(self, target: _Target) -> bool:
+    def _load(self, target: Target) -> bool:
         """Write what is ready as frames; False where there is nothing or the target is not to be tried yet."""
         now = self._clock.monotonic()
         with self._lock:
@@ -274,7 +217,7 @@ class Outbox:
             target.loaded.extend(parcels(batch.items, batch.lane.format, self._sender))
         return bool(target.loaded)
 
-    def _landed(self, target: _Target, batch: Sequence[Parcel], refusals: Sequence[FrameRefusal | None]) -> None:
+    def _landed(self, target: Target, batch: Sequence[Parcel], refusals: Sequence[FrameRefusal | None]) -> None:
         again: list[Parcel] = []
         broken: FormatRefused | None = None
         for parcel, refusal in zip(batch, refusals, strict=True):
@@ -298,14 +241,14 @@ class Outbox:
             target.window = min(FRAMES_PER_APPEND, target.window * 2)
             target.backoff.reset()
 
-    def _settle(self, target: _Target, items: Sequence[Outgoing], error: Exception | None = None) -> None:
+    def _settle(self, target: Target, items: Sequence[Outgoing], error: Exception | None = None) -> None:
         with self._lock:
             for item in items:
                 item.receipt.settle(error)
             target.settled += len(items)
             self._changed.notify_all()
 
-    def _failed(self, target: _Target, error: Exception) -> None:
+    def _failed(self, target: Target, error: Exception) -> None:
         with self._lock:
             if target.error is None:
                 _log.warning("queue %s takes nothing for now: %s", target.queue.domain, error)
@@ -345,7 +288,7 @@ class Outbox:
             for target in ready:
                 self._ship(target)
 
-    def _ready(self) -> list[_Target]:
+    def _ready(self) -> list[Target]:
         now = self._clock.monotonic()
         if self._stopped:
             return []
@@ -359,7 +302,7 @@ class Outbox:
         return min([*times, *(target.next_due() for target in self._targets.values())], default=math.inf)
 
     @staticmethod
-    def _stuck(target: _Target) -> QueueFull:
+    def _stuck(target: Target) -> QueueFull:
         why = f": {target.error}" if target.error else ""
         error = QueueFull(f"{target.waiting} messages to {target.queue.domain!r} wait to be sent{why}")
         error.__cause__ = target.error
