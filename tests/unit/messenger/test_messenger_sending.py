@@ -125,7 +125,10 @@ def test_what_gathers_during_a_round_trip_goes_together_with_the_next(line, serv
     line.held.set()
 
     assert all(receipt.wait(5) for receipt in receipts)
-    assert [count for append in line.appends for count in append] == [1, 100, 100, 50]
+    counts = [count for append in line.appends for count in append]
+    # The outbox's own thread may look while the first round trip lasts, and closes what has gathered by then: once.
+    assert (counts[0], sum(counts), max(counts)) == (1, 251, 100)
+    assert len(counts) <= 5
     assert numbers(server) == list(range(251))
 
 
