@@ -11,10 +11,10 @@ from controlplane import reading
 from controlplane.accounts import Role
 from controlplane.auth import requires
 from controlplane.ui.blueprint import ENVIRONMENT, blueprint
-from controlplane.ui.diff import differences
 from controlplane.ui.pages import page
 from controlplane.ui.tracks import measure, tracks
 from controlplane.ui.words import names, plural, short
+from flags.difference import field_differences
 from flags.model import Revision
 from foundation.documents import write_yaml
 
@@ -71,7 +71,11 @@ def _targeting(found: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, A
 
 def _history(found: Mapping[str, Any], _live: Mapping[str, Any]) -> dict[str, Any]:
     entries = reading.history(g.connection, found["key"])["entries"]
-    return {"history": [{**entry, "differences": differences(entry["before"], entry["after"])} for entry in entries]}
+    return {"history": [_with_differences(entry) for entry in entries]}
+
+
+def _with_differences(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entry, "differences": field_differences(entry["before"], entry["after"])}
 
 
 def _settings(found: Mapping[str, Any], _live: Mapping[str, Any]) -> dict[str, Any]:
