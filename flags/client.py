@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from flags.errors import FlagsError
 from flags.evaluator import Evaluator
@@ -30,6 +30,8 @@ from foundation.clock import SYSTEM, Clock
 from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
+
+News = TypeVar("News")
 
 POLL = 0.25
 """Seconds between looks at the override file and at the clock."""
@@ -76,8 +78,10 @@ class FlagClient(Evaluator):
         self._given = instance
         self._clock = clock
         self._overrides_path = overrides or None
+        self._overridden: Mapping[str, Any] = {}
         self._settings = settings
         self._callbacks: list[Callable[[Status], None]] = []
+        self._change_callbacks: list[Callable[[frozenset[str]], None]] = []
         self._announced = Status.INITIALIZING
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -142,6 +146,13 @@ class FlagClient(Evaluator):
         """Have `callback` called with each new status, from the client's own thread."""
         self._callbacks.append(callback)
 
+    def on_change(self, callback: Callable[[frozenset[str]], None]) -> None:
+        """Have `callback` called with the keys of changed flags, from the client's own thread, once they are in use.
+
+        The first flags to arrive are no change. Changes that come quickly one after the other may be told of together.
+        """
+        self._change_callbacks.append(callback)
+
     def start(self) -> bool:
         """Start following the source; wait for the first flags, and tell whether they came within `start_timeout`."""
         if self._closed:
@@ -177,6 +188,7 @@ class FlagClient(Evaluator):
         self._stop, self._wake, self._ready = threading.Event(), threading.Event(), threading.Event()
         self._overrides = None if self._overrides_path is None else OverrideFile(self._overrides_path)
         self._complaint = ""
+        self._changed: set[str] = set()
 
     def _launch(self) -> None:
         self._threads = [
@@ -210,6 +222,7 @@ class FlagClient(Evaluator):
                 self._poll_overrides()
                 due = time.monotonic() + POLL
             self._announce()
+            self._tell_changes()
             wake.wait(max(0.0, due - time.monotonic()))
             wake.clear()
 
@@ -217,6 +230,13 @@ class FlagClient(Evaluator):
         with self._lock:
             view = self._view
             self._view = view.replaced(snapshot) if changed is None else view.changed(snapshot, changed)
+        if self._change_callbacks and view.snapshot is not None:
+            self._note_change(_differing(view.snapshot.flags, snapshot.flags) if changed is None else changed)
+
+    def _note_change(self, keys: Iterable[str]) -> None:
+        with self._lock:
+            self._changed.update(keys)
+        self._wake.set()
 
     def _moved(self) -> None:
         # Waking a thread costs more than taking a change into use, and most news changes no status.
@@ -231,6 +251,13 @@ class FlagClient(Evaluator):
             self._announced = status
             for callback in list(self._callbacks):
                 _call(callback, status)
+
+    def _tell_changes(self) -> None:
+        with self._lock:
+            keys, self._changed = frozenset(self._changed), set()
+        if keys:
+            for callback in list(self._change_callbacks):
+                _call(callback, keys)
 
     def _poll_overrides(self) -> None:
         """Take the override file into use where it changed; a broken one is complained of, and changes nothing."""
@@ -251,6 +278,9 @@ class FlagClient(Evaluator):
         self._feed.overrides = tuple(sorted(values))
         with self._lock:
             self._view = self._view.overridden(values)
+        if self._change_callbacks:
+            self._note_change(_differing(self._overridden, values))
+        self._overridden = values
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
@@ -258,11 +288,15 @@ class FlagClient(Evaluator):
         self._complaint = complaint
 
 
-def _call(callback: Callable[[Status], None], status: Status) -> None:
+def _call(callback: Callable[[News], None], news: News) -> None:
     try:
-        callback(status)
+        callback(news)
     except Exception:
-        logger.exception("a status callback failed")
+        logger.exception("a callback of the flag client failed")
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    return {key for key in {*before, *after} if before.get(key) != after.get(key)}
 
 
 _LIVE: weakref.WeakSet[FlagClient] = weakref.WeakSet()

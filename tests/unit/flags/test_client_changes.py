@@ -1,0 +1,77 @@
+"""What `on_change` tells: which flags are other than they were, after they are in use, and nothing else."""
+
+import pytest
+
+from flags.client import FlagClient
+from flags.model import Revision
+from flags.store import Change
+from tests.flag_sources import PuppetSource, flag, snapshot
+from tests.support import eventually
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def source():
+    return PuppetSource(snapshot(flag("a"), flag("b")))
+
+
+@pytest.fixture
+def client(source, told):
+    with FlagClient(source) as client:
+        client.on_change(told.append)
+        yield client
+
+
+def test_a_change_is_told_with_the_keys_that_it_touched_once_it_is_in_use(source, told):
+    with FlagClient(source) as client:
+        client.on_change(lambda keys: told.append((keys, client.get_string_value("a", "json"))))
+        source.feed.apply(Change(Revision(1, 2), {"a": flag("a", on="toml")}))
+        eventually(lambda: told)
+    assert told == [(frozenset({"a"}), "toml")]
+
+
+def test_a_snapshot_is_told_with_the_keys_that_differ_only(client, source, told):
+    source.feed.replace(snapshot(flag("a"), flag("c"), rev=7))
+    eventually(lambda: told)
+    assert told == [frozenset({"b", "c"})]
+
+
+def test_the_first_flags_are_no_change(told):
+    source = PuppetSource()
+    client = FlagClient(source)
+    client.on_change(told.append)
+    source.first = snapshot(flag("a"))
+    with client:
+        source.feed.apply(Change(Revision(1, 2), {"z": flag("z")}))
+        eventually(lambda: told)
+    assert told == [frozenset({"z"})]
+
+
+def test_a_snapshot_that_says_the_same_again_is_no_change(client, source, told):
+    source.feed.replace(snapshot(flag("a"), flag("b"), rev=8))
+    source.feed.apply(Change(Revision(1, 9), {"b": flag("b", on="toml")}))
+    eventually(lambda: told)
+    assert told == [frozenset({"b"})]
+
+
+def test_an_override_that_comes_or_goes_is_told_like_a_change(source, told, tmp_path):
+    path = tmp_path / "overrides.yaml"
+    path.write_text("b: json")
+    with FlagClient(source, overrides=path) as client:
+        client.on_change(told.append)
+        path.write_text("a: json")
+        eventually(lambda: told)
+    assert told == [frozenset({"a", "b"})]
+
+
+def test_a_callback_that_fails_keeps_nobody_else_from_being_told(source, told, caplog):
+    with FlagClient(source) as client:
+        client.on_change(lambda keys: 1 / 0)
+        client.on_change(told.append)
+        source.feed.apply(Change(Revision(1, 2), {"a": flag("a", on="toml")}))
+        eventually(lambda: told)
+    assert "a callback of the flag client failed" in caplog.text
