@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from controlplane.errors import SettingsInvalid
+from flags.environments import NAME, NAME_RULE
 
 DEFAULT_ENVIRONMENT = "demo"
 DEFAULT_DATA_DIR = Path(".signalbox")
@@ -26,7 +26,6 @@ MAX_BODY = 1_048_576
 """Bytes of a request's body; more is refused before any of it is parsed."""
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
 _MOST_PROCESSES = 2**31
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +123,8 @@ def environment_name(name: str) -> str:
     Raises:
         SettingsInvalid: it is empty, too long, or holds other characters than those named.
     """
-    if not _ENVIRONMENT_NAME.fullmatch(name):
-        raise SettingsInvalid(
-            f"{name[:70]!r} can't name an environment: "
-            "1 to 63 letters, digits, '.', '_' and '-', of which the first is a letter or a digit"
-        )
+    if not NAME.fullmatch(name):
+        raise SettingsInvalid(f"{name[:70]!r} can't name an environment: {NAME_RULE}")
     return name
 
 

@@ -3,6 +3,7 @@
     FlagsError
     ├── FlagNotFound          no such flag in this environment
     ├── FlagExists            the key of a new flag is taken
+    ├── EnvironmentExists     the name of a new environment is taken
     ├── FlagArchived          the flag is archived; restore it first
     ├── RevisionConflict      somebody wrote the flag in between: the write changed nothing
     ├── IdempotencyMismatch   the same operation id came with another body
@@ -42,6 +43,15 @@ class FlagExists(FlagsError):
     def __init__(self, key: str, environment: str) -> None:
         self.key = key
         super().__init__(f"flag {key!r} already exists in environment {environment!r}")
+
+
+class EnvironmentExists(FlagsError):
+    """A new environment's name is taken; nothing was changed."""
+
+    code = "ENVIRONMENT_EXISTS"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"environment {name!r} already exists")
 
 
 class FlagArchived(FlagsError):

@@ -5,12 +5,9 @@ All of them share the hash tag `{env}`, so that an environment lives in one slot
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from foundation.errors import DocumentError
-
-_ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+from flags.environments import environment_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +17,7 @@ class Keys:
     environment: str
 
     def __post_init__(self) -> None:
-        if not _ENVIRONMENT.fullmatch(self.environment):
-            expected = "1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit"
-            raise DocumentError("environment", "has an invalid name", value=self.environment, expected=expected)
+        environment_name(self.environment)
 
     @property
     def prefix(self) -> str:
