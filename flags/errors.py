@@ -8,7 +8,8 @@
     ├── RevisionConflict      somebody wrote the flag in between: the write changed nothing
     ├── IdempotencyMismatch   the same operation id came with another body
     ├── FlagHeld              a person put the flag on hold: only a release may enable it again
-    └── WriteUnconfirmed      applied here, and not acknowledged by enough replicas
+    ├── WriteUnconfirmed      applied here, and not acknowledged by enough replicas
+    └── EvaluationFailed      what error hooks are told; evaluation itself never raises
 
 A document that breaks a rule raises `foundation.errors.DocumentError`; a store that does not answer or will not write
 raises `StoreUnreachable` or `StoreRefused`.
@@ -92,3 +93,19 @@ class WriteUnconfirmed(FlagsError):
     """The write was applied, and fewer replicas than asked for have acknowledged it in time."""
 
     code = "WRITE_UNCONFIRMED"
+
+
+class EvaluationFailed(FlagsError):
+    """A flag could not be evaluated and the caller got its default: told to error hooks, raised by nobody.
+
+    Args:
+        key: the flag.
+        error_code: OpenFeature's code of what went wrong.
+        message: what went wrong, in words.
+    """
+
+    code = "EVALUATION_FAILED"
+
+    def __init__(self, key: str, error_code: str, message: str) -> None:
+        self.key, self.error_code = key, error_code
+        super().__init__(f"flag {key!r}: {error_code}: {message}")
