@@ -36,5 +36,5 @@ def services() -> Services:
 
 
 def connection(environment: str) -> Connection:
-    """The stores of a served environment; raises EnvironmentNotFound for any other."""
+    """The stores of an environment; raises EnvironmentNotFound where there is none of that name."""
     return services().wiring.environment(environment)

@@ -4,7 +4,7 @@
     ├── SettingsInvalid       an environment variable or a ready file that can't be used
     ├── NotConnected          no address of a Redis is known
     ├── StartFailed           `up` or `serve` can't start: a port, a folder, a binary
-    ├── EnvironmentNotFound   this server does not serve that environment
+    ├── EnvironmentNotFound   there is no environment of that name
     ├── NotAuthenticated      no credentials, or wrong ones
     ├── Forbidden             known, and not allowed to do this
     ├── TooManyAttempts       failed sign-ins: wait before the next one
@@ -44,7 +44,7 @@ class StartFailed(ControlPlaneError):
 
 
 class EnvironmentNotFound(ControlPlaneError):
-    """This server does not serve an environment of that name."""
+    """There is no environment of that name, as far as this server knows."""
 
     code = "ENVIRONMENT_NOT_FOUND"
 

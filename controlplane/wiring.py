@@ -8,16 +8,27 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from controlplane.allowance import Allowance
 from controlplane.errors import EnvironmentNotFound, NotConnected
 from controlplane.settings import Settings, environment_name
+from flags.environments import NAME, Environment, register
+from foundation.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
+    from flags.environments import EnvironmentStore
     from flags.instances import InstanceRegistry
     from flags.source import Source
     from flags.store import FlagStore
     from messenger.queue import QueueServer
     from messenger.queues.telemetry import TelemetryStore
     from rollout.journal import Journal
+
+
+LOOKUPS, LOOKUPS_A_SECOND = 50, 10.0
+"""How often a process asks the store for an environment that it has not met: at once, and in the long run.
+
+Who asks for one made-up name after the other is told that there is none without any more work.
+"""
 
 
 class Connection:
@@ -83,22 +94,50 @@ class Connection:
 
 
 class Wiring:
-    """The connections of a server: one for each environment that it serves, kept for the life of the process."""
+    """The connections of a server: one for each environment that is asked for, kept for the life of the process.
 
-    def __init__(self, settings: Settings) -> None:
+    Those that the settings name are there from the start; others are found once somebody has created them.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock = SYSTEM) -> None:
         self.settings = settings
+        self._clock = clock
+        self._lookups = Allowance(clock, LOOKUPS, LOOKUPS_A_SECOND)
         self._connections = {name: self.connect(name) for name in settings.environments}
+
+    @cached_property
+    def environments(self) -> EnvironmentStore:
+        """The environments of this installation."""
+        from flags.stores.redis_environments import RedisEnvironmentStore  # noqa: PLC0415 - opened at first use
+
+        return RedisEnvironmentStore(_known(self.settings.redis_url, "SIGNALBOX_REDIS_URL", self.settings))
 
     def connect(self, name: str) -> Connection:
         """Make the connection of one environment; tests put twins in memory here."""
         return Connection(self.settings, name)
 
     def environment(self, name: str) -> Connection:
-        """Find a served environment; raises EnvironmentNotFound for any other."""
+        """Find an environment; raises EnvironmentNotFound where there is none of that name."""
         connection = self._connections.get(name)
         if connection is None:
-            raise EnvironmentNotFound(f"no environment {name[:70]!r} on this server")
+            if not self._exists(name):
+                raise EnvironmentNotFound(f"no environment {name[:70]!r} on this server")
+            connection = self._connections.setdefault(name, self.connect(name))
         return connection
+
+    def listed(self) -> list[Environment]:
+        """List every environment by name: those that were created, and those that the settings name."""
+        named = {name: Environment(name) for name in self.settings.environments}
+        found = named | {environment.name: environment for environment in self.environments.all()}
+        return [found[name] for name in sorted(found)]
+
+    def register(self, by: str) -> None:
+        """See that the environments which the settings name are known to every other server and command too."""
+        for name in self.settings.environments:
+            register(self.environments, Environment(name, created=self._clock.now(), by=by))
+
+    def _exists(self, name: str) -> bool:
+        return bool(NAME.fullmatch(name)) and self._lookups.take() and self.environments.find(name) is not None
 
 
 def _known(url: str, variable: str, settings: Settings) -> str:

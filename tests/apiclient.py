@@ -11,6 +11,7 @@ from controlplane.context import Services
 from controlplane.settings import Settings
 from controlplane.wiring import Connection, Wiring
 from flags.stores.memory import MemoryFlagStore
+from flags.stores.memory_environments import MemoryEnvironmentStore
 from flags.stores.memory_registry import MemoryInstanceRegistry
 from foundation.clock import ManualClock
 from foundation.redis import connect
@@ -52,7 +53,8 @@ class MemoryWiring(Wiring):
 
     def __init__(self, settings, clock):
         self.clock = clock
-        super().__init__(settings)
+        self.environments = MemoryEnvironmentStore()
+        super().__init__(settings, clock)
 
     def connect(self, name):
         return MemoryConnection(self.settings, name, self.clock)

@@ -17,6 +17,7 @@ from controlplane.settings import Settings
 from foundation.clock import SYSTEM
 
 FIRST_USER = "admin"
+ACTOR = "signalbox serve"
 
 
 @click.command()
@@ -29,8 +30,9 @@ FIRST_USER = "admin"
 def command(host: str, port: int, stream_port: int, workers: int) -> None:
     """Run the API, the pages and the streams against the servers that SIGNALBOX_REDIS_URL and SIGNALBOX_QUEUE_URL name.
 
-    SIGNALBOX_ENV lists the environments, with commas. Behind a proxy, SIGNALBOX_URL and SIGNALBOX_STREAM_URL say what
-    browsers see. The first start against an empty server makes the user admin and prints the password once.
+    Every environment of the installation is served; those that SIGNALBOX_ENV lists, with commas, are made where they
+    are missing. Behind a proxy, SIGNALBOX_URL and SIGNALBOX_STREAM_URL say what browsers see. The first start against
+    an empty server makes the user admin and prints the password once.
 
     Example: SIGNALBOX_REDIS_URL=redis://flags/0 SIGNALBOX_QUEUE_URL=redis://queues/0 signalbox serve --port 80
     """
@@ -44,12 +46,15 @@ def command(host: str, port: int, stream_port: int, workers: int) -> None:
         url=settings.url or f"http://{ports.api.address}",
         stream_url=settings.stream_url or settings.url or f"http://{ports.streams.address}",
     )
-    _welcome(services_from(settings).accounts)
+    services = services_from(settings)
+    services.wiring.register(ACTOR)
+    _welcome(services.accounts)
     keeper = Keeper(SYSTEM, lambda line: click.echo(line, err=True))
     try:
         start_web(keeper, settings, ports, workers=workers, logs=None, stop=stop)
         if not stop.is_set():
-            click.echo(f"Signalbox serves {', '.join(settings.environments)} at {settings.url}")
+            names = ", ".join(environment.name for environment in services.wiring.listed())
+            click.echo(f"Signalbox serves {names} at {settings.url}")
         keeper.run(stop)
     finally:
         keeper.stop()

@@ -21,7 +21,7 @@ from controlplane.installation import Credentials, Installation, admit, write_pr
 from controlplane.listening import reserve, reserve_from
 from controlplane.processes import Keeper, StopSignal
 from controlplane.settings import DEFAULT_DATA_DIR, DEFAULT_ENVIRONMENT, OVERRIDES_FILE, READY_FILE, Settings
-from controlplane.wiring import Connection
+from controlplane.wiring import Connection, Wiring
 from foundation.clock import SYSTEM
 from foundation.redis import connect
 
@@ -97,6 +97,7 @@ def _start(keeper: Keeper, installation: Installation, ports: Ports, stop: StopS
         overrides=str(installation.folder.resolve() / OVERRIDES_FILE),
     )
     admit(Accounts(RedisAccountStore(connect(settings.redis_url)), SYSTEM), installation.credentials())
+    Wiring(settings).register(demo.ACTOR)
     demo.create_flags(Connection(settings).store)
     click.echo("starting the web")
     start_web(keeper, settings, ports, workers=API_WORKERS, logs=installation.logs, stop=stop)
