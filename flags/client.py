@@ -15,8 +15,9 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
+from flags.announcer import Announcer, Off
 from flags.errors import FlagsError
 from flags.evaluator import Evaluator
 from flags.feed import ClientFeed, Status
@@ -31,7 +32,6 @@ from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
 
-News = TypeVar("News")
 
 POLL = 0.25
 """Seconds between looks at the override file and at the clock."""
@@ -80,9 +80,7 @@ class FlagClient(Evaluator):
         self._overrides_path = overrides or None
         self._overridden: Mapping[str, Any] = {}
         self._settings = settings
-        self._callbacks: list[Callable[[Status], None]] = []
-        self._change_callbacks: list[Callable[[frozenset[str]], None]] = []
-        self._announced = Status.INITIALIZING
+        self._announcer = Announcer()
         self._threads: list[threading.Thread] = []
         self._closed = False
         self._feed = ClientFeed(clock, source.heartbeat, source.lease, self._publish, self._moved)
@@ -142,16 +140,19 @@ class FlagClient(Evaluator):
         """How this process is registered, the flags that the override file decides included."""
         return replace(self._instance, overrides=self._feed.overrides)
 
-    def on_status(self, callback: Callable[[Status], None]) -> None:
-        """Have `callback` called with each new status, from the client's own thread."""
-        self._callbacks.append(callback)
+    def on_status(self, callback: Callable[[Status], None]) -> Off:
+        """Have `callback` called with the status, unless it is INITIALIZING, and with each new one.
 
-    def on_change(self, callback: Callable[[frozenset[str]], None]) -> None:
-        """Have `callback` called with the keys of changed flags, from the client's own thread, once they are in use.
+        It is called from the client's own thread, within `POLL` seconds; what comes back, when called, ends it.
+        """
+        return self._announcer.on_status(callback)
+
+    def on_change(self, callback: Callable[[frozenset[str]], None]) -> Off:
+        """Have `callback` called with the keys of changed flags, once they are in use; else as `on_status`.
 
         The first flags to arrive are no change. Changes that come quickly one after the other may be told of together.
         """
-        self._change_callbacks.append(callback)
+        return self._announcer.on_change(callback)
 
     def start(self) -> bool:
         """Start following the source; wait for the first flags, and tell whether they came within `start_timeout`."""
@@ -188,7 +189,6 @@ class FlagClient(Evaluator):
         self._stop, self._wake, self._ready = threading.Event(), threading.Event(), threading.Event()
         self._overrides = None if self._overrides_path is None else OverrideFile(self._overrides_path)
         self._complaint = ""
-        self._changed: set[str] = set()
 
     def _launch(self) -> None:
         self._threads = [
@@ -222,7 +222,6 @@ class FlagClient(Evaluator):
                 self._poll_overrides()
                 due = time.monotonic() + POLL
             self._announce()
-            self._tell_changes()
             wake.wait(max(0.0, due - time.monotonic()))
             wake.clear()
 
@@ -230,34 +229,23 @@ class FlagClient(Evaluator):
         with self._lock:
             view = self._view
             self._view = view.replaced(snapshot) if changed is None else view.changed(snapshot, changed)
-        if self._change_callbacks and view.snapshot is not None:
-            self._note_change(_differing(view.snapshot.flags, snapshot.flags) if changed is None else changed)
+        if self._announcer.heeds_changes and view.snapshot is not None:
+            self._note(_differing(view.snapshot.flags, snapshot.flags) if changed is None else changed)
 
-    def _note_change(self, keys: Iterable[str]) -> None:
-        with self._lock:
-            self._changed.update(keys)
+    def _note(self, changed: Iterable[str]) -> None:
+        self._announcer.note(changed)
         self._wake.set()
 
     def _moved(self) -> None:
         # Waking a thread costs more than taking a change into use, and most news changes no status.
-        if self._feed.status is not self._announced:
+        if self._feed.status is not self._announcer.announced:
             self._wake.set()
 
     def _announce(self) -> None:
         status = self._feed.status
         if status is Status.READY:
             self._ready.set()
-        if status is not self._announced:
-            self._announced = status
-            for callback in list(self._callbacks):
-                _call(callback, status)
-
-    def _tell_changes(self) -> None:
-        with self._lock:
-            keys, self._changed = frozenset(self._changed), set()
-        if keys:
-            for callback in list(self._change_callbacks):
-                _call(callback, keys)
+        self._announcer.announce(status)
 
     def _poll_overrides(self) -> None:
         """Take the override file into use where it changed; a broken one is complained of, and changes nothing."""
@@ -278,21 +266,14 @@ class FlagClient(Evaluator):
         self._feed.overrides = tuple(sorted(values))
         with self._lock:
             self._view = self._view.overridden(values)
-        if self._change_callbacks:
-            self._note_change(_differing(self._overridden, values))
+        if self._announcer.heeds_changes:
+            self._note(_differing(self._overridden, values))
         self._overridden = values
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:
             logger.error(complaint)
         self._complaint = complaint
-
-
-def _call(callback: Callable[[News], None], news: News) -> None:
-    try:
-        callback(news)
-    except Exception:
-        logger.exception("a callback of the flag client failed")
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flags.client import FlagClient
+from flags.client import FlagClient, Status
 from flags.model import Revision
 from flags.store import Change
 from tests.flag_sources import PuppetSource, flag, snapshot
@@ -75,3 +75,20 @@ def test_a_callback_that_fails_keeps_nobody_else_from_being_told(source, told, c
         source.feed.apply(Change(Revision(1, 2), {"a": flag("a", on="toml")}))
         eventually(lambda: told)
     assert "a callback of the flag client failed" in caplog.text
+
+
+def test_who_asks_late_for_statuses_is_told_where_the_client_stands(client, told):
+    client.on_status(told.append)
+    eventually(lambda: told)
+    assert told == [Status.READY]
+
+
+def test_who_was_taken_off_is_told_nothing_more(client, source, told):
+    status_off, change_off = client.on_status(told.append), client.on_change(told.append)
+    eventually(lambda: Status.READY in told)
+    told.clear()
+    for off in (status_off, change_off, status_off, change_off):  # twice is fine
+        off()
+    source.feed.apply(Change(Revision(1, 2), {"a": flag("a", on="toml")}))
+    eventually(lambda: told)
+    assert told == [frozenset({"a"})]  # from the fixture's own callback, and from no other

@@ -1,0 +1,86 @@
+"""Who is told of a client's statuses and changes. One thread announces; any thread may ask to be told, or note news.
+
+It takes no lock, since a fork could find it held: what is shared are lists and a queue that Python changes in one step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from flags.feed import Status
+
+logger = logging.getLogger(__name__)
+
+News = TypeVar("News")
+Keys = frozenset[str]
+Off = Callable[[], None]
+"""Ends what a callback is told; calling it twice is fine."""
+
+
+@dataclass(eq=False, slots=True)
+class _Listener:
+    callback: Callable[[Status], None]
+    told: Status = Status.INITIALIZING
+
+
+class Announcer:
+    """Calls back whoever asked to be told; a callback that raises is logged, and keeps nobody else from being told."""
+
+    def __init__(self) -> None:
+        self.announced = Status.INITIALIZING
+        self._of_status: list[_Listener] = []
+        self._of_changes: list[Callable[[Keys], None]] = []
+        self._changes: deque[Keys] = deque()
+
+    @property
+    def heeds_changes(self) -> bool:
+        """Whether anybody is to be told of changes: if not, nobody need find out what changed."""
+        return bool(self._of_changes)
+
+    def on_status(self, callback: Callable[[Status], None]) -> Off:
+        """Tell of the status now, unless it is INITIALIZING, and of each new one."""
+        return _added(self._of_status, _Listener(callback))
+
+    def on_change(self, callback: Callable[[Keys], None]) -> Off:
+        """Tell of the keys of flags that have changed."""
+        return _added(self._of_changes, callback)
+
+    def note(self, keys: Iterable[str]) -> None:
+        """Keep the keys of flags that have changed until the next announcement."""
+        self._changes.append(frozenset(keys))
+
+    def announce(self, status: Status) -> None:
+        """Tell everybody what they don't know yet."""
+        self.announced = status
+        for listener in list(self._of_status):
+            if listener.told is not status:
+                listener.told = status
+                _call(listener.callback, status)
+        keys: set[str] = set()
+        while self._changes:
+            keys |= self._changes.popleft()
+        if keys:
+            for callback in list(self._of_changes):
+                _call(callback, frozenset(keys))
+
+
+def _added(listeners: list[News], listener: News) -> Off:
+    listeners.append(listener)
+    return partial(_taken_off, listeners, listener)
+
+
+def _taken_off(listeners: list[News], listener: News) -> None:
+    if listener in listeners:
+        listeners.remove(listener)
+
+
+def _call(callback: Callable[[News], None], news: News) -> None:
+    try:
+        callback(news)
+    except Exception:
+        logger.exception("a callback of the flag client failed")
