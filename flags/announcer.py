@@ -48,7 +48,7 @@ class Announcer:
 
     def on_change(self, callback: Callable[[Keys], None]) -> Off:
         """Tell of the keys of flags that have changed."""
-        return _added(self._of_changes, callback)
+        return _added(self._of_changes, partial(callback))  # equal to nothing else: a method is, to the same one again
 
     def note(self, keys: Iterable[str]) -> None:
         """Keep the keys of flags that have changed until the next announcement."""
