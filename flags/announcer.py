@@ -48,7 +48,8 @@ class Announcer:
 
     def on_change(self, callback: Callable[[Keys], None]) -> Off:
         """Tell of the keys of flags that have changed."""
-        return _added(self._of_changes, partial(callback))  # equal to nothing else: a method is, to the same one again
+        listener: Callable[[Keys], None] = partial(callback)  # which, unlike a method, equals nothing but itself
+        return _added(self._of_changes, listener)
 
     def note(self, keys: Iterable[str]) -> None:
         """Keep the keys of flags that have changed until the next announcement."""
