@@ -16,8 +16,10 @@ from typing import Protocol, Self
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from controlplane import tickets
 from controlplane.errors import NotAuthenticated, SettingsInvalid, TooManyAttempts
 from foundation.clock import Clock
+from foundation.errors import StoreUnreachable
 
 SESSION_IDLE = 8 * 3600.0
 """Seconds without use after which the store forgets a session."""
@@ -36,6 +38,9 @@ short: enough to make trying many users useless, too little to keep the others o
 TOKEN_TRUST = 2.0
 """Seconds for which a token that was found good is not looked up again: a fleet that comes at once shares a look."""
 TOKENS_TRUSTED = 10_000
+TOKEN_GRACE = 3600.0
+"""Seconds for which a token that was found good stays so while the store does not answer: flags are evaluated from
+memory then, and who was let in before still is."""
 
 SDK = "sdk"
 """The scope of a token that may read flags, and nothing else."""
@@ -108,6 +113,15 @@ class Principal:
         return self.role is not None and self.role >= role
 
 
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """A token's bearer, with the (monotonic) times at which the token was last found good, and last asked about."""
+
+    principal: Principal
+    found: float
+    looked: float
+
+
 class AccountStore(Protocol):
     """Where accounts are kept. Every method raises StoreUnreachable when the store does not answer in time."""
 
@@ -150,7 +164,7 @@ class Accounts:
 
     def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store, self._clock = store, clock
-        self._trusted: dict[str, tuple[Principal, float]] = {}
+        self._trusted: dict[str, _Trusted] = {}
 
     def add_user(self, name: str, password: str, role: Role) -> None:
         """Add a user, or give an existing one this password and role."""
@@ -217,20 +231,41 @@ class Accounts:
     def by_token(self, text: str) -> Principal:
         """Tell who a token belongs to; raises NotAuthenticated where it is malformed, unknown or has a wrong secret."""
         key, now = hashed(text), self._clock.monotonic()
-        principal, until = self._trusted.get(key, (None, 0.0))
-        if principal is None or now >= until:
-            principal = self._look_up(text)
+        trusted = self._trusted.get(key)
+        if trusted is None or now - trusted.looked >= TOKEN_TRUST:
+            trusted = self._look_again(text, trusted, now)
             if len(self._trusted) >= TOKENS_TRUSTED:
                 self._trusted.clear()
-            self._trusted[key] = (principal, now + TOKEN_TRUST)
-        return principal
+            self._trusted[key] = trusted
+        return trusted.principal
+
+    def ticket(self, text: str, path: str) -> str:
+        """Make what stands for a good token in an address with this path; nothing is looked up."""
+        _, token_id, secret = _parts(text)
+        return tickets.issue(token_id, hashed(secret), path, self._clock.now())
+
+    def by_ticket(self, ticket: str, path: str) -> Principal:
+        """Tell who a ticket belongs to; raises NotAuthenticated where it is wrong, old, or its token is gone."""
+        token_id = tickets.token_id_of(ticket)
+        token = self._store.token(token_id) if token_id else None
+        if token is None or not tickets.is_good(ticket, token.digest, path, self._clock.now()):
+            raise NotAuthenticated("the ticket in the address is not valid, or has expired")
+        return _machine(token)
+
+    def _look_again(self, text: str, trusted: _Trusted | None, now: float) -> _Trusted:
+        try:
+            return _Trusted(self._look_up(text), now, now)
+        except StoreUnreachable:
+            if trusted is None or now - trusted.found >= TOKEN_GRACE:
+                raise
+            return replace(trusted, looked=now)
 
     def _look_up(self, text: str) -> Principal:
         scope, token_id, secret = _parts(text)
         token = self._store.token(token_id) if token_id else None
         if token is None or token.scope != scope or not hmac.compare_digest(token.digest, hashed(secret)):
             raise NotAuthenticated("the token is not valid")
-        return Principal(f"token:{token.name}", None if scope == SDK else Role.parse(scope))
+        return _machine(token)
 
     def _refuse_guessing(self, key: str, allowed: int, longest: float) -> None:
         attempts = self._store.attempts(key)
@@ -250,6 +285,10 @@ class Accounts:
 def new_token(scope: str) -> str:
     """Make up a token for a role's name or for `sdk`; it opens nothing until it is admitted."""
     return f"sb_{scope}_{secrets.token_hex(6)}_{secrets.token_hex(24)}"
+
+
+def _machine(token: Token) -> Principal:
+    return Principal(f"token:{token.name}", None if token.scope == SDK else Role.parse(token.scope))
 
 
 def _parts(token: str) -> tuple[str, str, str]:

@@ -18,10 +18,12 @@ def create_app(services: Services | None = None) -> Flask:
     """Make the application of the pages and the API; without services, from the environment variables (gunicorn)."""
     from controlplane import api, ui  # noqa: PLC0415 - the streams need neither
     from controlplane.api.health import blueprint as health  # noqa: PLC0415 - the same
+    from controlplane.ofrep.routes import blueprint as ofrep  # noqa: PLC0415 - the same
 
     app = bare_app(services or services_from(Settings.from_environment()))
     app.register_blueprint(health)
     app.register_blueprint(api.blueprint)
+    app.register_blueprint(ofrep)
     app.register_blueprint(ui.blueprint)
     return app
 

@@ -19,16 +19,24 @@ from controlplane.origins import is_same_origin
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf_token"
+KEY_HEADER = "X-API-Key"
+"""Another place for a token: clients of OFREP may send it there."""
+TICKET = "ticket"
+"""The query parameter that holds a ticket."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may use a route: at least `role` (None: everybody), and tokens of scope sdk where `sdk` says so."""
+    """Who may use a route: at least `role` (None: everybody), and tokens of scope sdk where `sdk` says so.
+
+    Where `ticket` says so, a ticket in the address stands for the token that it was issued for.
+    """
 
     role: Role | None
     sdk: bool = False
+    ticket: bool = False
 
     def admits(self, principal: Principal) -> bool:
         """Tell whether this one may pass."""
@@ -43,12 +51,12 @@ def public(view: View) -> View:
     return _declare(view, PUBLIC)
 
 
-def requires(role: Role, *, sdk: bool = False) -> Callable[[View], View]:
-    """Declare the role that a route needs; `sdk` lets tokens of that scope in as well.
+def requires(role: Role, *, sdk: bool = False, ticket: bool = False) -> Callable[[View], View]:
+    """Declare the role that a route needs; `sdk` lets tokens of that scope in as well, `ticket` tickets of tokens.
 
     Stands directly below the route's decorator: what the route runs must carry the rule.
     """
-    return lambda view: _declare(view, Access(role, sdk))
+    return lambda view: _declare(view, Access(role, sdk, ticket))
 
 
 def access_of(app: Flask, endpoint: str) -> Access | None:
@@ -67,10 +75,12 @@ def guard() -> None:
     if access is None:
         raise Forbidden("this route has no rule that says who may use it")
     unsafe = request.method not in SAFE_METHODS
-    if unsafe and "Authorization" not in request.headers and not is_same_origin(services().settings):
+    if unsafe and not _brings_token() and not is_same_origin(services().settings):
         raise Forbidden("the request comes from another site")
     if access.role is None:
         return
+    if access.ticket and TICKET in request.args and not _brings_token():
+        g.principal = services().accounts.by_ticket(request.args[TICKET], request.path)
     principal = current()
     if not access.admits(principal):
         raise Forbidden(f"this needs the role {access.role.name.lower()}, and {principal.name} does not have it")
@@ -84,6 +94,21 @@ def current() -> Principal:
         g.principal = _identify()
     principal: Principal = g.principal
     return principal
+
+
+def token() -> str | None:
+    """The token that came with the request, good or not; None where none did.
+
+    Raises:
+        NotAuthenticated: the header Authorization holds something else.
+    """
+    header = request.headers.get("Authorization")
+    if header is None:
+        return request.headers.get(KEY_HEADER)
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAuthenticated("expected the header Authorization: Bearer sb_…")
+    return text.strip()
 
 
 def current_or_none() -> Principal | None:
@@ -113,16 +138,17 @@ def sign_out(response: Response) -> Response:
 
 
 def _identify() -> Principal:
-    header = request.headers.get("Authorization")
-    if header is not None:
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise NotAuthenticated("expected the header Authorization: Bearer sb_…")
-        return services().accounts.by_token(token.strip())
+    sent = token()
+    if sent is not None:
+        return services().accounts.by_token(sent)
     session_id = request.cookies.get(services().settings.cookie_name)
     if not session_id:
         raise NotAuthenticated("sign in, or send a token: Authorization: Bearer sb_…")
     return services().accounts.by_session(session_id)
+
+
+def _brings_token() -> bool:
+    return "Authorization" in request.headers or KEY_HEADER in request.headers
 
 
 def _csrf_matches(expected: str) -> bool:

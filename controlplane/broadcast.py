@@ -117,7 +117,7 @@ class Stream(Iterator[bytes]):
         subscriber: its place.
         first: events to begin with.
         beat: makes the event that is sent after each SILENCE seconds without another.
-        clock: tells when LIFE seconds are over; the reader then has to come back, and show again that it may.
+        clock: tells when `life` seconds are over; the reader then has to come back, and show again that it may.
         released: called once when the stream is over, however that came about.
     """
 
@@ -128,10 +128,12 @@ class Stream(Iterator[bytes]):
         beat: Callable[[], bytes],
         clock: Clock,
         released: Callable[[], None],
+        *,
+        life: float = LIFE,
     ) -> None:
         self._subscriber, self._beat, self._clock = subscriber, beat, clock
         self._first = iter([RETRY, *first])
-        self._over_at = clock.monotonic() + LIFE
+        self._over_at = clock.monotonic() + life
         self._released: Callable[[], None] | None = released
         self._ended = False
 

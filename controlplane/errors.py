@@ -8,7 +8,9 @@
     ├── NotAuthenticated      no credentials, or wrong ones
     ├── Forbidden             known, and not allowed to do this
     ├── TooManyAttempts       failed sign-ins: wait before the next one
+    ├── RateLimited           this caller comes too often
     ├── RequestInvalid        a header or a media type that the API does not take
+    ├── ContextInvalid        an evaluation context that is none
     └── StreamsFull           this process has as many open streams as it admits
 
 These know no HTTP; `controlplane.problems` maps codes to statuses and `controlplane.cli.common` to exit codes.
@@ -71,10 +73,26 @@ class TooManyAttempts(ControlPlaneError):
         super().__init__(f"too many failed sign-ins: try again in {retry_after:.0f} s")
 
 
+class RateLimited(ControlPlaneError):
+    """This caller has come too often of late; `retry_after` is in seconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__("too many requests: the header Retry-After says when the next one is taken")
+
+
 class RequestInvalid(ControlPlaneError):
     """A header or a media type that the API does not take."""
 
     code = "REQUEST_INVALID"
+
+
+class ContextInvalid(ControlPlaneError):
+    """What came as an evaluation context is none."""
+
+    code = "CONTEXT_INVALID"
 
 
 class StreamsFull(ControlPlaneError):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from controlplane.broadcast import Channel, Stream, Subscriber
+from controlplane import tickets
+from controlplane.broadcast import Channel, Stream, Subscriber, encode
 from controlplane.changefeed import ChangeFeed
 from controlplane.errors import StreamsFull
 from controlplane.happenings import Happenings
 from controlplane.wiring import Connection
+from flags.model import Revision
 from foundation.clock import Clock
 from foundation.errors import StoreUnreachable
 
@@ -59,6 +61,27 @@ class Hub:
         beat = view.feed.beat
         return Stream(subscriber, (), beat, self._clock, lambda: self._leave(view.happenings.channel, subscriber))
 
+    def refetches(self, connection: Connection, last_event_id: str) -> Stream:
+        """Open a stream that says when to evaluate again; raises as `changes` does.
+
+        It lasts for as long as the ticket that opens it might, since browsers take the end of one for a failure.
+        """
+        view = self._view(connection)
+        if not view.feed.ready.wait(FIRST_SNAPSHOT):
+            raise StoreUnreachable("the flags could not be read yet")
+        self._admit()
+        subscriber = view.refetches.join()
+        revision = str(view.feed.cursor)
+        missed = [] if last_event_id == revision else [refetch(revision)]
+        return Stream(
+            subscriber,
+            missed,
+            view.feed.beat,
+            self._clock,
+            lambda: self._leave(view.refetches, subscriber),
+            life=tickets.WINDOW,
+        )
+
     def close(self) -> None:
         """Say goodbye on every stream, and on those that come after."""
         with self._lock:
@@ -93,7 +116,8 @@ class _View:
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self.happenings = Happenings(connection, clock)
-        self.feed = ChangeFeed(self.happenings.changed)
+        self.refetches = Channel()
+        self.feed = ChangeFeed(self._changed)
         self._source = connection.source()
         self._stop = threading.Event()
         self._start("changes", lambda: self._source.run(self.feed, None, self._stop))
@@ -105,6 +129,19 @@ class _View:
         self._source.close()
         self.feed.channel.close()
         self.happenings.channel.close()
+        self.refetches.close()
+
+    def _changed(self, revision: Revision) -> None:
+        self.happenings.changed(revision)
+        self.refetches.publish(refetch(str(revision)))
 
     def _start(self, name: str, target: Callable[[], None]) -> None:
         threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def refetch(revision: str) -> bytes:
+    """Write OFREP's event: evaluate again, for the flags are at this revision now.
+
+    Clients hand the revision back when they do, and so are not answered with what was before it.
+    """
+    return encode("message", {"type": "refetchEvaluation", "etag": revision}, revision)

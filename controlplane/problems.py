@@ -5,6 +5,7 @@ Floors below know no HTTP; this is the one place where a code meets a status.
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,7 @@ from foundation.errors import DocumentError, SignalboxError, StoreRefused, short
 STATUS = {
     "DOCUMENT_INVALID": 400,
     "REQUEST_INVALID": 400,
+    "CONTEXT_INVALID": 400,
     "ENVELOPE_INVALID": 400,
     "NOT_AUTHENTICATED": 401,
     "FORBIDDEN": 403,
@@ -39,6 +41,7 @@ STATUS = {
     "IDEMPOTENCY_MISMATCH": 422,
     "SIGNATURE_INVALID": 422,
     "TOO_MANY_ATTEMPTS": 429,
+    "RATE_LIMITED": 429,
     "STORE_UNREACHABLE": 503,
     "STORE_REFUSED": 503,
     "QUEUE_FULL": 503,
@@ -51,6 +54,8 @@ STATUS = {
 """The status of each code; a code that is not here is a fault of ours, 500."""
 
 MEDIA_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="signalbox"'
+FAULT = "a fault on our side; the server's log has it"
 RETRY_SOON = 1.0
 """Seconds after which a store that did not answer is worth another try."""
 
@@ -67,11 +72,17 @@ def of_error(error: SignalboxError) -> Response:
     status = status_of(error)
     response = problem(status, error.code, str(error), **_members(error))
     if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="signalbox"'
-    retry_after = getattr(error, "retry_after", RETRY_SOON if error.code == "STORE_UNREACHABLE" else None)
-    if retry_after is not None:
-        response.headers["Retry-After"] = str(max(1, round(retry_after)))
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    wait = retry_after(error)
+    if wait is not None:
+        response.headers["Retry-After"] = wait
     return response
+
+
+def retry_after(error: SignalboxError) -> str | None:
+    """Tell after how many seconds it is worth trying again, as the header says it; None where it never is."""
+    seconds = getattr(error, "retry_after", RETRY_SOON if error.code == "STORE_UNREACHABLE" else None)
+    return None if seconds is None else str(max(1, math.ceil(seconds)))
 
 
 def status_of(error: SignalboxError) -> int:
@@ -117,4 +128,4 @@ def _of_http(error: HTTPException) -> Response:
 
 def _of_fault(error: Exception) -> Response:
     current_app.logger.error("fault in %s %s", request.method, request.path, exc_info=error)
-    return problem(500, "INTERNAL_SERVER_ERROR", "a fault on our side; the server's log has it")
+    return problem(500, "INTERNAL_SERVER_ERROR", FAULT)

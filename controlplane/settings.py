@@ -25,6 +25,8 @@ OVERRIDES_FILE = "overrides.yaml"
 MAX_BODY = 1_048_576
 """Bytes of a request's body; more is refused before any of it is parsed."""
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
+OFREP_RATE = 200
+MOST_OFREP_RATE = 1_000_000
 _MOST_PROCESSES = 2**31
 
 
@@ -40,6 +42,7 @@ class Settings:
         overrides: a local file that decides flags for the workers started here; "" where there is none.
         data_dir: where `up` and receipts on disk live.
         ready_file: where `up` says that it is ready.
+        ofrep_rate: requests a second over OFREP that a process takes from one token at one address.
     """
 
     environments: tuple[str, ...] = (DEFAULT_ENVIRONMENT,)
@@ -50,6 +53,7 @@ class Settings:
     overrides: str = ""
     data_dir: Path = DEFAULT_DATA_DIR
     ready_file: Path = DEFAULT_DATA_DIR / READY_FILE
+    ofrep_rate: int = OFREP_RATE
 
     @property
     def environment(self) -> str:
@@ -87,6 +91,7 @@ class Settings:
             overrides=read.get("SIGNALBOX_OVERRIDES", ""),
             data_dir=data_dir,
             ready_file=Path(read.get("SIGNALBOX_READY_FILE") or data_dir / READY_FILE),
+            ofrep_rate=_rate("SIGNALBOX_OFREP_RATE", read.get("SIGNALBOX_OFREP_RATE", "")),
         )
 
     @classmethod
@@ -168,6 +173,14 @@ def _text(ready: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise SettingsInvalid(f"ready file: {key} is not a text")
     return value
+
+
+def _rate(name: str, value: str) -> int:
+    if not value:
+        return OFREP_RATE
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= MOST_OFREP_RATE):
+        raise SettingsInvalid(f"{name}={value[:70]}: expected a whole number from 1 to {MOST_OFREP_RATE}")
+    return int(value)
 
 
 def _redis_address(name: str, read: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """The web application for tests: over twins in memory or over Redis, with a user and a token of every role."""
 
+import threading
 from functools import cache
 
 from werkzeug.security import generate_password_hash
@@ -10,6 +11,7 @@ from controlplane.app import create_app
 from controlplane.context import Services
 from controlplane.settings import Settings
 from controlplane.wiring import Connection, Wiring
+from flags.model import ZERO
 from flags.stores.memory import MemoryFlagStore
 from flags.stores.memory_environments import MemoryEnvironmentStore
 from flags.stores.memory_registry import MemoryInstanceRegistry
@@ -36,6 +38,27 @@ class QuietTelemetry:
         return []
 
 
+class StoreSource:
+    """A source over a store in memory: looks again and again."""
+
+    heartbeat, lease = 1.0, float("inf")
+
+    def __init__(self, store):
+        self._store = store
+        self._closed = threading.Event()
+
+    def run(self, feed, instance, stop):
+        assert instance is None
+        while not (stop.is_set() or self._closed.is_set()):
+            snapshot = self._store.snapshot()
+            if snapshot.revision != feed.cursor or feed.cursor == ZERO:
+                feed.replace(snapshot)
+            stop.wait(0.005)
+
+    def close(self):
+        self._closed.set()
+
+
 class MemoryConnection(Connection):
     """An environment whose stores are twins in memory."""
 
@@ -46,6 +69,9 @@ class MemoryConnection(Connection):
         self.queues = MemoryQueueServer(self.environment, clock)
         self.journal = MemoryJournal(self.environment, clock)
         self.telemetry = QuietTelemetry()
+
+    def source(self):
+        return StoreSource(self.store)
 
 
 class MemoryWiring(Wiring):

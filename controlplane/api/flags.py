@@ -17,7 +17,7 @@ from controlplane.accounts import Role
 from controlplane.api.blueprint import ENVIRONMENT, blueprint
 from controlplane.api.requests import Stamp, any_body, body, count, seen_version, stamp, wanted
 from controlplane.auth import requires
-from controlplane.context import connection
+from controlplane.context import connection, live_flags
 from controlplane.shapes import Json
 from flags import edits, fields, service
 from flags.documents import flag_document, parse_flag
@@ -159,6 +159,7 @@ def _once(environment: str, key: str, mark: Stamp, write: Callable[[FlagStore], 
 
 
 def _answer(environment: str, key: str, written: Written) -> Response:
+    live_flags().note(environment, written.revision)
     document = reading.written(connection(environment), written.revision, key)
     return _tagged(jsonify(document), document["flag"])
 

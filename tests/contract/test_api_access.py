@@ -82,7 +82,8 @@ def expected(access: Access, scope, *, page):
 def test_only_health_and_the_way_in_are_open_to_everybody():
     app = Api(services_in_memory()).app
     open_to_all = {rule.endpoint for rule in app.url_map.iter_rules() if access_of(app, rule.endpoint) == PUBLIC}
-    assert open_to_all <= {"health.healthz", "health.readyz", "ui.static", "ui.sign_in", "ui.enter", "ui.set_theme"}
+    way_in = {"ui.static", "ui.sign_in", "ui.enter", "ui.set_theme"}
+    assert open_to_all <= {"health.healthz", "health.readyz", "ofrep.preflight", *way_in}
 
 
 def test_no_change_is_open_to_viewers_and_none_at_all_to_sdks():

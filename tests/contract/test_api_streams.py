@@ -6,42 +6,21 @@ import threading
 import pytest
 
 from controlplane.broadcast import LIFE
-from controlplane.streams import create_streams, hub_of
+from controlplane.serving import hub_of
+from controlplane.streams import create_streams
+from controlplane.wiring import Connection
 from flags import edits, service
 from flags.documents import parse_flag
 from flags.instances import Instance
-from flags.model import ZERO
 from rollout.record import Request, StepEvent, opened
-from tests.apiclient import Api, MemoryConnection, services_in_memory, services_over
+from tests.apiclient import Api, services_in_memory, services_over
 
 FLAG = {"enabled": True, "rolloutPercentage": 0, "fallback": "json"}
 
 
-class StoreSource:
-    """A source over a store in memory: looks again and again."""
-
-    heartbeat, lease = 1.0, float("inf")
-
-    def __init__(self, store):
-        self._store = store
-        self._closed = threading.Event()
-
-    def run(self, feed, instance, stop):
-        assert instance is None
-        while not (stop.is_set() or self._closed.is_set()):
-            snapshot = self._store.snapshot()
-            if snapshot.revision != feed.cursor or feed.cursor == ZERO:
-                feed.replace(snapshot)
-            stop.wait(0.005)
-
-    def close(self):
-        self._closed.set()
-
-
 @pytest.fixture(params=["memory", "redis"])
-def api(request, monkeypatch):
+def api(request):
     if request.param == "memory":
-        monkeypatch.setattr(MemoryConnection, "source", lambda self: StoreSource(self.store))
         services = services_in_memory()
     else:
         services = services_over(request.getfixturevalue("redis_url"))
@@ -204,6 +183,7 @@ def test_only_our_pages_may_read_a_stream_with_the_cookie(api):
 def test_streams_wait_for_the_store_and_then_say_that_it_does_not_answer(monkeypatch):
     monkeypatch.setattr("controlplane.hub.FIRST_SNAPSHOT", 0.01)
     api = Api(services_in_memory(redis_url="redis://127.0.0.1:1"), create_streams)
+    monkeypatch.setattr(api.connection, "source", lambda: Connection.source(api.connection))
     answer = api.get("changes", scope="viewer")
     assert (answer.status_code, answer.json["code"]) == (503, "STORE_UNREACHABLE")
     hub_of(api.app).close()

@@ -1,0 +1,124 @@
+"""The flags of each environment, compiled and kept current in the memory of one process, for evaluating them here.
+
+One thread for each environment follows its change stream from the first question on. What is held goes on for ever
+while the store does not answer. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Iterable
+
+from controlplane.wiring import Connection
+from flags.feed import ClientFeed
+from flags.model import ZERO, Revision, Snapshot
+from flags.view import View
+from foundation.clock import Clock
+from foundation.errors import StoreUnreachable
+
+FIRST_SNAPSHOT = 2.0
+"""Seconds that the first question waits for the store's first answer."""
+
+CATCH_UP = 1.0
+"""Seconds that a question waits for a revision that the asker knows of."""
+
+log = logging.getLogger(__name__)
+
+
+class LiveFlags:
+    """The flags of one environment."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._view = View()
+        self._news = threading.Condition()
+        self._written = ZERO
+        self._stop = threading.Event()
+        self._source = connection.source()
+        self._feed = ClientFeed(clock, self._source.heartbeat, math.inf, self._publish, lambda: None)
+        threading.Thread(target=self._follow, name="live-flags", daemon=True).start()
+
+    def view(self, seen: Revision = ZERO) -> View:
+        """Give what to evaluate with: no older than `seen`, and than what this process has written.
+
+        Raises:
+            StoreUnreachable: the flags were never read, or can't be brought up to that revision.
+        """
+        with self._news:
+            if not self._news.wait_for(lambda: self._view.snapshot is not None, FIRST_SNAPSHOT):
+                raise StoreUnreachable("the flags could not be read yet")
+            self._catch_up(seen)
+            self._catch_up(self._written)
+            return self._view
+
+    def note(self, written: Revision) -> None:
+        """Remember what this process has written: what is read here from now on is no older."""
+        with self._news:
+            self._written = written if written.epoch != self._written.epoch else max(written, self._written)
+
+    def close(self) -> None:
+        """Stop following."""
+        self._stop.set()
+        self._source.close()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._source.run(self._feed, None, self._stop)
+            except Exception as error:
+                log.exception("following the flags failed; it is begun again")
+                self._feed.failed(error)
+                self._stop.wait(self._source.heartbeat)
+
+    def _publish(self, snapshot: Snapshot, changed: Iterable[str] | None) -> None:
+        view = self._view.replaced(snapshot) if changed is None else self._view.changed(snapshot, changed)
+        with self._news:
+            self._view = view
+            self._news.notify_all()
+
+    def _catch_up(self, wanted: Revision) -> None:
+        if wanted == ZERO:
+            return
+        self._news.wait_for(lambda: self._revision().epoch == wanted.epoch and not self._is_behind(wanted), CATCH_UP)
+        if self._is_behind(wanted):
+            raise StoreUnreachable(f"the flags could not be brought up to revision {wanted}")
+
+    def _is_behind(self, wanted: Revision) -> bool:
+        # Of two epochs neither is known to be the later one: one that does not come may be gone, and is not waited for.
+        held = self._revision()
+        return held.epoch == wanted.epoch and held.rev < wanted.rev
+
+    def _revision(self) -> Revision:
+        return self._view.snapshot.revision if self._view.snapshot else ZERO
+
+
+class LiveEnvironments:
+    """The flags of every environment that was asked about in this process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._followed: dict[str, LiveFlags] = {}
+
+    def of(self, connection: Connection) -> LiveFlags:
+        """Find the flags of an environment; the first question starts to follow them."""
+        with self._lock:
+            flags = self._followed.get(connection.environment)
+            if flags is None:
+                flags = self._followed[connection.environment] = LiveFlags(connection, self._clock)
+            return flags
+
+    def note(self, environment: str, written: Revision) -> None:
+        """Tell that this process has written a revision of an environment's flags."""
+        with self._lock:
+            flags = self._followed.get(environment)
+        if flags:  # who follows from later on reads this revision anyway
+            flags.note(written)
+
+    def close(self) -> None:
+        """Stop following."""
+        with self._lock:
+            followed = list(self._followed.values())
+        for flags in followed:
+            flags.close()
