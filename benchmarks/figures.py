@@ -1,8 +1,9 @@
-"""What every benchmark prints: one figure a line beside its target and a verdict, or all of it as JSON."""
+"""What every benchmark prints: tables, then one figure a line beside its target and a verdict, or all of it as JSON."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -37,16 +38,34 @@ class Figure:
         return ("SHORT" if self.short else "ok") if self.target else ""
 
 
-def report(figures: list[Figure], *, as_json: bool) -> int:
-    """Print the figures; answer with the exit code, 1 where one falls short."""
+@dataclass(frozen=True)
+class Table:
+    """What informs beside the figures: cells of text, with names for the columns."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def report(figures: list[Figure], *, as_json: bool, tables: Sequence[Table] = ()) -> int:
+    """Print tables and figures; answer with the exit code, 1 where a figure falls short."""
     if as_json:
         shown = [{**asdict(figure), "target": figure.target, "verdict": figure.verdict} for figure in figures]
-        print(json.dumps({"figures": shown}, indent=2))
+        print(json.dumps({"figures": shown, "tables": [asdict(table) for table in tables]}, indent=2))
     else:
-        width = max(len(figure.name) for figure in figures)
-        for figure in figures:
-            value = f"{figure.value:.2f} {figure.unit}"
-            print(
-                f"{figure.name:<{width}}  {value:>12}  {figure.target:<10}  {figure.verdict:<5}  {figure.note}".rstrip()
-            )
+        for table in tables:
+            print(f"{table.title}\n")
+            print(_aligned([table.columns, *table.rows], range(1, len(table.columns))), end="\n\n")
+        cells = [[f.name, f"{f.value:,.2f} {f.unit}", f.target, f.verdict, f.note] for f in figures]
+        print(_aligned(cells, [1]))
     return 1 if any(figure.short for figure in figures) else 0
+
+
+def _aligned(rows: list[list[str]], right: Container[int]) -> str:
+    """Lay out rows in columns, those that are named to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, range(len(row)), strict=True)
+        lines.append("  ".join(c.rjust(width) if n in right else c.ljust(width) for c, width, n in cells).rstrip())
+    return "\n".join(lines)
