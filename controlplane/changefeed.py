@@ -37,6 +37,7 @@ class ChangeFeed:
         self._changed = changed
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
+        self._in_step = False
         self._recent: deque[tuple[Revision, bytes]] = deque(maxlen=REPLAY)
         """The last changes, each with the revision that it follows on."""
 
@@ -49,7 +50,7 @@ class ChangeFeed:
         """Start anew from a snapshot, and send it to everybody."""
         with self._lock:
             known = snapshot.revision == self._snapshot.revision and self.ready.is_set()
-            self._snapshot = snapshot
+            self._snapshot, self._in_step = snapshot, True
             if not known:
                 self._recent.clear()
                 self.channel.publish(self._whole())
@@ -76,11 +77,16 @@ class ChangeFeed:
         self._changed(change.revision)
         return True
 
-    def contact(self, sent: float | None = None) -> None:
-        """Nothing is sent for a heartbeat of the source: streams have their own."""
+    def contact(self, sent: float | None = None) -> None:  # noqa: ARG002 - there is no lease here
+        """Nothing is sent for a heartbeat of the source: streams have their own, which say so."""
+        self._in_step = True
 
-    def failed(self, error: Exception) -> None:
-        """A source that can't reach the store goes on trying; streams stay open on what is known."""
+    def renewed(self, sent: float) -> None:
+        """Do nothing: who only follows is no instance."""
+
+    def failed(self, error: Exception) -> None:  # noqa: ARG002 - readers need to know that, not why
+        """A source that can't reach the store goes on trying; streams stay open on what is known, and say so."""
+        self._in_step = False
 
     def join(self, last_event_id: str) -> tuple[Subscriber, list[bytes]]:
         """Add a reader; answers with its place and what it is sent first.
@@ -91,8 +97,8 @@ class ChangeFeed:
             return self.channel.join(), self._since(last_event_id)
 
     def beat(self) -> bytes:
-        """Make the heartbeat: the revision in force, against which a reader checks its own."""
-        return encode("heartbeat", {"revision": str(self.cursor)})
+        """Make the heartbeat: the revision for a reader to check its own against, and whether the store answers."""
+        return encode("heartbeat", {"revision": str(self.cursor), "in_step": self._in_step})
 
     def _since(self, last_event_id: str) -> list[bytes]:
         last = _revision(last_event_id)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from flags.announcer import Announcer, Off
+from flags.backup import Backup
 from flags.errors import FlagsError
 from flags.evaluator import Evaluator
 from flags.feed import ClientFeed, Status
@@ -60,6 +61,7 @@ class FlagClient(Evaluator):
         source: where the flags come from.
         instance: how this process is to be registered; by default as a plain client of this host and process.
         overrides: path of the local override file, which outranks the source; it need not exist.
+        backup: path of a file that keeps the last flags, for a start while the source is away.
         settings: see there.
         clock: tells the time for status, age and lease.
     """
@@ -70,6 +72,7 @@ class FlagClient(Evaluator):
         *,
         instance: Instance | None = None,
         overrides: str | Path | None = None,
+        backup: str | Path | None = None,
         settings: ClientSettings = DEFAULTS,
         clock: Clock = SYSTEM,
     ) -> None:
@@ -79,6 +82,7 @@ class FlagClient(Evaluator):
         self._clock = clock
         self._overrides_path = overrides or None
         self._overridden: Mapping[str, Any] = {}
+        self._backup = Backup(backup, source.environment, clock.monotonic) if backup else None
         self._settings = settings
         self._announcer = Announcer()
         self._threads: list[threading.Thread] = []
@@ -90,19 +94,16 @@ class FlagClient(Evaluator):
 
     @classmethod
     def from_environment(cls, *, instance: Instance | None = None, settings: ClientSettings = DEFAULTS) -> Self:
-        """Make a client from SIGNALBOX_REDIS_URL, SIGNALBOX_ENV (`demo` where unset) and SIGNALBOX_OVERRIDES (a path).
+        """Make a client of the environment SIGNALBOX_ENV (`demo` where unset).
+
+        It is fed from SIGNALBOX_REDIS_URL, or else over HTTP from SIGNALBOX_URL with SIGNALBOX_TOKEN. Paths are given
+        by SIGNALBOX_OVERRIDES and SIGNALBOX_BACKUP.
 
         Raises:
-            DocumentError: SIGNALBOX_REDIS_URL is not set.
+            DocumentError: neither address is set, or one is malformed.
         """
-        from flags.sources.redis import RedisSource  # noqa: PLC0415 - a client of a file needs no Redis library
-
-        url = os.environ.get("SIGNALBOX_REDIS_URL")
-        if not url:
-            raise DocumentError("SIGNALBOX_REDIS_URL", "is not set", expected="the address of the flags' Redis")
-        source = RedisSource(url, os.environ.get("SIGNALBOX_ENV") or "demo")
-        overrides = os.environ.get("SIGNALBOX_OVERRIDES") or None
-        return cls(source, instance=instance, overrides=overrides, settings=settings)
+        overrides, backup = (os.environ.get(f"SIGNALBOX_{name}") or None for name in ("OVERRIDES", "BACKUP"))
+        return cls(_source_of(os.environ), instance=instance, overrides=overrides, backup=backup, settings=settings)
 
     @property
     def status(self) -> Status:
@@ -216,14 +217,36 @@ class FlagClient(Evaluator):
             stop.wait(self._source.heartbeat)
 
     def _watch(self, stop: threading.Event, wake: threading.Event) -> None:
+        self._restore()
         due = time.monotonic()
         while not stop.is_set():
             if time.monotonic() >= due:
                 self._poll_overrides()
                 due = time.monotonic() + POLL
             self._announce()
+            self._keep()
             wake.wait(max(0.0, due - time.monotonic()))
             wake.clear()
+        self._keep(now=True)
+
+    def _restore(self) -> None:
+        """Take the backup into use, unless the source was quicker."""
+        if self._backup is None or self._view.snapshot is not None:
+            return
+        snapshot = self._backup.load()
+        if snapshot is None:
+            return
+        with self._lock:
+            view = self._view
+            if view.snapshot is None:
+                self._view = view.replaced(snapshot)
+        self._feed.restored()
+
+    def _keep(self, *, now: bool = False) -> None:
+        """Keep what the source has given on disk; from this thread, so that no change waits for a disk."""
+        snapshot = self._view.snapshot
+        if self._backup is not None and snapshot is not None:
+            self._backup.keep(snapshot, now=now)
 
     def _publish(self, snapshot: Snapshot, changed: Iterable[str] | None) -> None:
         with self._lock:
@@ -278,6 +301,21 @@ class FlagClient(Evaluator):
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     return {key for key in {*before, *after} if before.get(key) != after.get(key)}
+
+
+def _source_of(environ: Mapping[str, str]) -> Source:
+    """Choose the source that the environment variables name; each loads only what it needs."""
+    environment = environ.get("SIGNALBOX_ENV") or "demo"
+    if redis_url := environ.get("SIGNALBOX_REDIS_URL"):
+        from flags.sources.redis import RedisSource  # noqa: PLC0415 - a client over HTTP needs no Redis library
+
+        return RedisSource(redis_url, environment)
+    if url := environ.get("SIGNALBOX_URL"):
+        from flags.sources.http import HttpSource  # noqa: PLC0415 - a client of Redis needs no HTTP
+
+        return HttpSource(url, environment, environ.get("SIGNALBOX_TOKEN", ""))
+    expected = "the address of the flags' Redis, or SIGNALBOX_URL and SIGNALBOX_TOKEN"
+    raise DocumentError("SIGNALBOX_REDIS_URL", "is not set", expected=expected)
 
 
 _LIVE: weakref.WeakSet[FlagClient] = weakref.WeakSet()

@@ -9,7 +9,9 @@
     ├── IdempotencyMismatch   the same operation id came with another body
     ├── FlagHeld              a person put the flag on hold: only a release may enable it again
     ├── WriteUnconfirmed      applied here, and not acknowledged by enough replicas
-    └── EvaluationFailed      what error hooks are told; evaluation itself never raises
+    ├── EvaluationFailed      what error hooks are told; evaluation itself never raises
+    ├── SourceUnavailable     the control plane does not answer a client in time, or asks it to wait
+    └── SourceRefused         the control plane refuses a client: its token, its environment or its address is wrong
 
 A document that breaks a rule raises `foundation.errors.DocumentError`; a store that does not answer or will not write
 raises `StoreUnreachable` or `StoreRefused`.
@@ -109,3 +111,19 @@ class EvaluationFailed(FlagsError):
     def __init__(self, key: str, error_code: str, message: str) -> None:
         self.key, self.error_code = key, error_code
         super().__init__(f"flag {key!r}: {error_code}: {message}")
+
+
+class SourceUnavailable(FlagsError):
+    """The control plane gave a client no answer in time, or asked it to come back after `retry_after` seconds."""
+
+    code = "SOURCE_UNAVAILABLE"
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class SourceRefused(FlagsError):
+    """The control plane refuses a client, and will until a person has put its token, environment or address right."""
+
+    code = "SOURCE_REFUSED"

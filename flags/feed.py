@@ -5,8 +5,13 @@ starts nothing. One thread, the source's, hands in; any thread may ask.
 
                        replace                        3 heartbeats without contact
     INITIALIZING ─────────────────────▶ READY ◀────────────────────────────────────▶ STALE
-         │  failed                        ▲           contact, replace, apply
-         └─────────────▶ ERROR ───────────┘ replace
+      │      │ failed                     ▲           contact, replace, apply
+      │      └─────────▶ ERROR ───────────┤ replace
+      │ restored           │ restored     │
+      └────────────────────┴─▶ STALE ─────┘ replace
+
+The lower STALE is that of a client which has the flags of a disk backup and has not heard from its source yet. They are
+evaluated, and no revision is claimed for them: it is neither acknowledged nor followed on.
 """
 
 from __future__ import annotations
@@ -60,10 +65,11 @@ class ClientFeed:
         self._snapshot: Snapshot | None = None
         self._contact = -math.inf
         self._renewed = -math.inf
+        self._restored = False
 
     @property
     def cursor(self) -> Revision:
-        """The revision in use; ZERO before the first snapshot."""
+        """The revision in use; ZERO before the first snapshot, though a backup be in use."""
         return ZERO if self._snapshot is None else self._snapshot.revision
 
     @property
@@ -82,6 +88,8 @@ class ClientFeed:
     @property
     def status(self) -> Status:
         """How the client stands to its source right now."""
+        if self._snapshot is None and self._restored:
+            return Status.STALE
         if self._snapshot is None:
             return Status.INITIALIZING if self.error is None else Status.ERROR
         return Status.READY if self.age < self._patience else Status.STALE
@@ -109,6 +117,15 @@ class ClientFeed:
         self.error = None
         if sent is not None:
             self._renewed = sent
+        self._moved()
+
+    def renewed(self, sent: float) -> None:
+        """Note that the lease was renewed by what was sent then."""
+        self._renewed = sent
+
+    def restored(self) -> None:
+        """Note that the flags of a backup are in use until the first snapshot comes."""
+        self._restored = True
         self._moved()
 
     def failed(self, error: Exception) -> None:

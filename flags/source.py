@@ -37,12 +37,18 @@ class Feed(Protocol):
         then. A source without a registry leaves it out.
         """
 
+    def renewed(self, sent: float) -> None:
+        """Say that the lease was renewed by what was sent then, where that is no proof of being in step."""
+
     def failed(self, error: Exception) -> None:
         """Say that the source could not reach the server; it goes on trying by itself."""
 
 
 class Source(Protocol):
     """Where a client's flags come from."""
+
+    environment: str
+    """Whose flags they are; "" where they are nobody's."""
 
     heartbeat: float
     """Seconds within which a healthy source calls `contact`; three times this without it and the client is STALE."""

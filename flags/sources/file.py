@@ -33,6 +33,7 @@ class FileSource:
         clock: tells the time for the epochs.
     """
 
+    environment = ""
     heartbeat = 1.0
     lease = math.inf
 

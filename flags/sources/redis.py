@@ -42,6 +42,7 @@ class RedisSource:
         self, url: str, environment: str, *, lease: float = 3.0, heartbeat: float = 1.0, timeout: float = 1.0
     ) -> None:
         connect(url).close()  # connects to nothing, and refuses a URL that no retry will mend
+        self.environment = environment
         self.lease = lease
         self.heartbeat = heartbeat
         self._url = url

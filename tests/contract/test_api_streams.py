@@ -85,7 +85,7 @@ def test_who_comes_back_gets_only_what_was_missed(redis_url):
     back = events(opened_stream(api, headers={"Last-Event-ID": str(first)}))
     assert [next(back)[:2], next(back)[:2]] == [(str(revision), "change") for revision in missed]
     current = events(opened_stream(api, headers={"Last-Event-ID": str(missed[-1])}))
-    assert next(current)[1:] == ("heartbeat", {"revision": str(missed[-1])})
+    assert next(current)[1:] == ("heartbeat", {"revision": str(missed[-1]), "in_step": True})
     hub_of(api.app).close()
 
 

@@ -13,7 +13,10 @@ from controlplane.errors import StreamsFull
 from controlplane.problems import STATUS, of_error, status_of
 from foundation.errors import DocumentError, SignalboxError, StoreRefused
 
-OF_COMMANDS_ONLY = {"SETTINGS_INVALID", "START_FAILED", "RECEIPT_MALFORMED", "SIGNING_KEY_UNKNOWN", "RESTART_FAILED"}
+OF_COMMANDS_ONLY = {
+    *("SETTINGS_INVALID", "START_FAILED", "RECEIPT_MALFORMED", "SIGNING_KEY_UNKNOWN", "RESTART_FAILED"),
+    *("SOURCE_UNAVAILABLE", "SOURCE_REFUSED"),
+}
 """Never raised by a request's handling, or a fault of ours where it is."""
 
 
