@@ -36,7 +36,13 @@ coverage: setup ## the tests with a coverage report
 	$(BIN)/coverage report
 
 bench: setup ## every benchmark, each figure beside its target
+	@$(MAKE) --no-print-directory .venv-bench/ready || echo "the peers can't be installed: they are not measured" >&2
 	@status=0; for script in evaluate propagate messages; do $(BIN)/python benchmarks/$$script.py || status=1; done; exit $$status
+
+.venv-bench/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
 
 soak: setup ## the long runs that CI only samples
 	$(BIN)/pytest -m soak -n 0 --timeout 7200
