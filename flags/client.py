@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ParamSpec, Self
 
 from flags.announcer import Announcer, Off
 from flags.backup import Backup
@@ -32,7 +32,7 @@ from foundation.clock import SYSTEM, Clock
 from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
-
+Told = ParamSpec("Told")
 
 POLL = 0.25
 """Seconds between looks at the override file and at the clock."""
@@ -54,8 +54,9 @@ DEFAULTS = ClientSettings()
 class FlagClient(Evaluator):
     """Evaluates the flags of one environment, kept current by a source.
 
-    Use it as a context manager, or call `start` and `close`. Before the first flags arrive, and for flags that do not
-    exist, callers get their own default values; after contact is lost, the last known flags go on for ever.
+    Use it as a context manager, plain or `async`, or call `start` and `close`; one that nobody refers to any more ends
+    by itself. Before the first flags arrive, and for flags that do not exist, callers get their own default values;
+    after contact is lost, the last known flags go on for ever.
 
     Args:
         source: where the flags come from.
@@ -87,7 +88,7 @@ class FlagClient(Evaluator):
         self._announcer = Announcer()
         self._threads: list[threading.Thread] = []
         self._closed = False
-        self._feed = ClientFeed(clock, source.heartbeat, source.lease, self._publish, self._moved)
+        self._feed = ClientFeed(clock, source.heartbeat, source.lease, _weakly(self._publish), _weakly(self._moved))
         self._instance = instance or plain_client(clock.now())
         self._renew()
         self._poll_overrides()
@@ -184,6 +185,13 @@ class FlagClient(Evaluator):
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        await _in_thread(self.start)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await _in_thread(self.close)
+
     def _renew(self) -> None:
         """Make what a fork can't share with its parent: locks, and what is known of the override file."""
         self._lock = threading.Lock()
@@ -192,12 +200,16 @@ class FlagClient(Evaluator):
         self._complaint = ""
 
     def _launch(self) -> None:
+        # The threads hold no client for longer than a step, so that one which nobody holds any more ends by itself.
+        me = weakref.ref(self)
+        followed = (me, self._source, self._feed, self._stop)
         self._threads = [
-            threading.Thread(target=self._follow, args=(self._stop,), name="signalbox-source", daemon=True),
-            threading.Thread(target=self._watch, args=(self._stop, self._wake), name="signalbox-watch", daemon=True),
+            threading.Thread(target=_follow, args=followed, name="signalbox-source", daemon=True),
+            threading.Thread(target=_watch, args=(me, self._stop, self._wake), name="signalbox-watch", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
+        weakref.finalize(self, _let_go, self._stop, self._wake).atexit = False
 
     def _relaunch(self) -> None:
         """Go on in a forked child, where no thread but the one that forked exists."""
@@ -206,28 +218,6 @@ class FlagClient(Evaluator):
         self._feed.disown()
         self._renew()
         self._launch()
-
-    def _follow(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                self._source.run(self._feed, self.instance, stop)
-            except Exception as error:
-                logger.exception("the source of the flags failed; it is run again")
-                self._feed.failed(error)
-            stop.wait(self._source.heartbeat)
-
-    def _watch(self, stop: threading.Event, wake: threading.Event) -> None:
-        self._restore()
-        due = time.monotonic()
-        while not stop.is_set():
-            if time.monotonic() >= due:
-                self._poll_overrides()
-                due = time.monotonic() + POLL
-            self._announce()
-            self._keep()
-            wake.wait(max(0.0, due - time.monotonic()))
-            wake.clear()
-        self._keep(now=True)
 
     def _restore(self) -> None:
         """Take the backup into use, unless the source was quicker."""
@@ -297,6 +287,61 @@ class FlagClient(Evaluator):
         if complaint != self._complaint:
             logger.error(complaint)
         self._complaint = complaint
+
+
+def _follow(me: weakref.ref[FlagClient], source: Source, feed: ClientFeed, stop: threading.Event) -> None:
+    """Run the source, again where it fails, until the client is closed or gone."""
+    while not stop.is_set() and (client := me()):
+        instance = client.instance
+        del client
+        try:
+            source.run(feed, instance, stop)
+        except Exception as error:
+            logger.exception("the source of the flags failed; it is run again")
+            feed.failed(error)
+        stop.wait(source.heartbeat)
+
+
+def _watch(me: weakref.ref[FlagClient], stop: threading.Event, wake: threading.Event) -> None:
+    """Look at the override file, call back and keep the backup, until the client is closed or gone."""
+    if client := me():
+        client._restore()  # noqa: SLF001 - a part of FlagClient
+        del client
+    due = time.monotonic()
+    while not stop.is_set() and (client := me()):
+        if time.monotonic() >= due:
+            client._poll_overrides()  # noqa: SLF001 - the same
+            due = time.monotonic() + POLL
+        client._announce()  # noqa: SLF001 - the same
+        client._keep()  # noqa: SLF001 - the same
+        del client
+        wake.wait(max(0.0, due - time.monotonic()))
+        wake.clear()
+    if client := me():
+        client._keep(now=True)  # noqa: SLF001 - the same
+
+
+async def _in_thread(step: Callable[[], object]) -> None:
+    import asyncio  # noqa: PLC0415 - who has a running loop has it loaded; for others it would be slow to import
+
+    await asyncio.to_thread(step)
+
+
+def _let_go(stop: threading.Event, wake: threading.Event) -> None:
+    stop.set()
+    wake.set()
+
+
+def _weakly(method: Callable[Told, None]) -> Callable[Told, None]:
+    """Make a function that calls the method for as long as its client exists."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: Told.args, **kwargs: Told.kwargs) -> None:
+        live = reference()
+        if live is not None:
+            live(*args, **kwargs)
+
+    return call
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
