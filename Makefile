@@ -19,7 +19,15 @@ setup: .venv/ready ## make .venv with everything the product and its tests need
 up: setup ## run the whole product on embedded defaults until Ctrl-C
 	@$(BIN)/signalbox up $(UP_ARGS)
 
-test: setup ## run the tests
+js: ## the published JavaScript clients that the tests drive, where there is npm
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory tests/js/node_modules/ready; \
+	else echo "no npm: the tests of the JavaScript clients will be skipped (install Node 18 or newer)" >&2; fi
+
+tests/js/node_modules/ready: tests/js/package.json
+	cd tests/js && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: setup js ## run the tests
 	$(BIN)/pytest -m 'not soak' $(PYTEST_ARGS)
 
 check: setup ## linters, types, import contracts, shell scripts
@@ -29,7 +37,7 @@ check: setup ## linters, types, import contracts, shell scripts
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck scripts/*.sh .ci/run
 
-coverage: setup ## the tests with a coverage report
+coverage: setup js ## the tests with a coverage report
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m 'not soak'
 	$(BIN)/coverage combine -q
@@ -47,4 +55,4 @@ bench: setup ## every benchmark, each figure beside its target
 soak: setup ## the long runs that CI only samples
 	$(BIN)/pytest -m soak -n 0 --timeout 7200
 
-.PHONY: help setup up test check coverage bench soak
+.PHONY: help setup up js test check coverage bench soak

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -58,14 +59,15 @@ class Product:
 
 
 @contextlib.contextmanager
-def running_product(folder):
+def running_product(folder, *arguments, **environ):
     """Run `signalbox up` in a folder until the end of the block; whatever it says stands in `up.log` there."""
     ready = folder / "ready.json"
     log = folder / "up.log"
     command = [sys.executable, "-m", "controlplane.cli", "up", "--port", str(free_port())]
-    command += ["--data-dir", str(folder / "data"), "--ready-file", str(ready)]
+    command += ["--data-dir", str(folder / "data"), "--ready-file", str(ready), *arguments]
+    known = {**os.environ, **environ}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=known)
     try:
         eventually(
             lambda: ready.exists() or process.poll() is not None, timeout=60, interval=0.1, message=log.read_text
