@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from controlplane.allowance import Allowance
 from controlplane.errors import EnvironmentNotFound, NotConnected
+from controlplane.ratelimit import RateLimit
 from controlplane.settings import Settings, environment_name
 from flags.environments import NAME, Environment, register
 from foundation.clock import SYSTEM, Clock
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rollout.journal import Journal
 
 
-LOOKUPS, LOOKUPS_A_SECOND = 50, 10.0
-"""How often a process asks the store for an environment that it has not met: at once, and in the long run.
+LOOKUPS_A_SECOND = 25.0
+"""How often a process asks the store for an environment that it has not met, and for a moment more.
 
 Who asks for one made-up name after the other is told that there is none without any more work.
 """
@@ -102,7 +102,7 @@ class Wiring:
     def __init__(self, settings: Settings, clock: Clock = SYSTEM) -> None:
         self.settings = settings
         self._clock = clock
-        self._lookups = Allowance(clock, LOOKUPS, LOOKUPS_A_SECOND)
+        self._lookups = RateLimit(clock, LOOKUPS_A_SECOND)
         self._connections = {name: self.connect(name) for name in settings.environments}
 
     @cached_property
@@ -137,7 +137,9 @@ class Wiring:
             register(self.environments, Environment(name, created=self._clock.now(), by=by))
 
     def _exists(self, name: str) -> bool:
-        return bool(NAME.fullmatch(name)) and self._lookups.take() and self.environments.find(name) is not None
+        if not NAME.fullmatch(name) or self._lookups.take("an unknown environment"):
+            return False
+        return self.environments.find(name) is not None
 
 
 def _known(url: str, variable: str, settings: Settings) -> str:

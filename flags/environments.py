@@ -15,6 +15,7 @@ from foundation.errors import DocumentError
 from foundation.ids import new_id
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+MAX_DESCRIPTION = 2_000
 NAME_RULE = "1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit"
 
 

@@ -5,7 +5,7 @@ from flags.difference import difference
 
 BEFORE = {"gone": {"enabled": True}, "moved": {"enabled": True, "tags": ["a"], "description": "old"}}
 AFTER = {"moved": {"enabled": True, "rollout": {"percentage": 5}, "description": "new"}, "fresh": {"enabled": False}}
-FOUND = difference(BEFORE, AFTER)
+FOUND = difference_shape(difference(BEFORE, AFTER))
 
 
 def test_lines_say_what_is_added_removed_and_changed_without_colour():
@@ -22,23 +22,24 @@ def test_lines_say_what_is_added_removed_and_changed_without_colour():
 
 def test_the_count_names_each_kind_that_there_is():
     assert difference_count(FOUND) == "1 added, 1 removed, 1 changed"
-    assert difference_count(difference(BEFORE, {**BEFORE, "fresh": {"enabled": True}})) == "1 added"
+    assert difference_count(FOUND[:1]) == "1 added"
     assert difference_count([]) == "no difference"
 
 
 def test_json_leaves_out_what_is_not_there():
-    shape = difference_shape(FOUND)
-    assert [(item["key"], item["change"]) for item in shape] == [
+    assert [(item["key"], item["change"]) for item in FOUND] == [
         ("fresh", "added"),
         ("gone", "removed"),
         ("moved", "changed"),
     ]
-    assert shape[2]["fields"] == [
+    assert FOUND[2]["fields"] == [
         {"path": "tags", "before": ["a"]},
         {"path": "description", "before": "old", "after": "new"},
         {"path": "rollout", "after": {"percentage": 5}},
     ]
 
 
-def test_a_value_moves_no_cursor():
+def test_no_line_moves_the_cursor():
+    (item, field) = difference_lines(difference_shape(difference({}, {"k": {"a\x1b": "\x1b[2J"}})))
+    assert (item, field) == ("+ k", '    + a\\u001b: "\\u001b[2J"')
     assert value_text({"a": "x\x1b[31m\n\u202e\u00e9"}) == '{"a": "x\\u001b[31m\\n\\u202e\u00e9"}'
