@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ParamSpec, Self
+from typing import Any, Self
 
 from flags.announcer import Announcer, Off
 from flags.backup import Backup
@@ -27,15 +27,12 @@ from flags.instances import Instance
 from flags.model import ZERO, Revision, Snapshot
 from flags.overrides import OverrideFile
 from flags.source import Source
+from flags.threads import start_threads, weakly
 from flags.view import View
 from foundation.clock import SYSTEM, Clock
 from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
-Told = ParamSpec("Told")
-
-POLL = 0.25
-"""Seconds between looks at the override file and at the clock."""
 
 CLOSE_TIMEOUT = 2.0
 """Seconds that `close` waits for the threads in all; they are daemons, and hold up nothing after it."""
@@ -88,7 +85,7 @@ class FlagClient(Evaluator):
         self._announcer = Announcer()
         self._threads: list[threading.Thread] = []
         self._closed = False
-        self._feed = ClientFeed(clock, source.heartbeat, source.lease, _weakly(self._publish), _weakly(self._moved))
+        self._feed = ClientFeed(clock, source.heartbeat, source.lease, weakly(self._publish), weakly(self._moved))
         self._instance = instance or plain_client(clock.now())
         self._renew()
         self._poll_overrides()
@@ -145,7 +142,7 @@ class FlagClient(Evaluator):
     def on_status(self, callback: Callable[[Status], None]) -> Off:
         """Have `callback` called with the status, unless it is INITIALIZING, and with each new one.
 
-        It is called from the client's own thread, within `POLL` seconds; what comes back, when called, ends it.
+        It is called from the client's own thread, within a quarter of a second; what comes back, when called, ends it.
         """
         return self._announcer.on_status(callback)
 
@@ -200,16 +197,14 @@ class FlagClient(Evaluator):
         self._complaint = ""
 
     def _launch(self) -> None:
-        # The threads hold no client for longer than a step, so that one which nobody holds any more ends by itself.
-        me = weakref.ref(self)
-        followed = (me, self._source, self._feed, self._stop)
-        self._threads = [
-            threading.Thread(target=_follow, args=followed, name="signalbox-source", daemon=True),
-            threading.Thread(target=_watch, args=(me, self._stop, self._wake), name="signalbox-watch", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-        weakref.finalize(self, _let_go, self._stop, self._wake).atexit = False
+        self._threads = start_threads(self, self._source, self._feed, self._stop, self._wake)
+
+    def _tend(self, *, due: bool) -> None:
+        """Do what is not in a hurry; `due` is said four times a second."""
+        if due:
+            self._poll_overrides()
+        self._announce()
+        self._keep()
 
     def _relaunch(self) -> None:
         """Go on in a forked child, where no thread but the one that forked exists."""
@@ -289,59 +284,10 @@ class FlagClient(Evaluator):
         self._complaint = complaint
 
 
-def _follow(me: weakref.ref[FlagClient], source: Source, feed: ClientFeed, stop: threading.Event) -> None:
-    """Run the source, again where it fails, until the client is closed or gone."""
-    while not stop.is_set() and (client := me()):
-        instance = client.instance
-        del client
-        try:
-            source.run(feed, instance, stop)
-        except Exception as error:
-            logger.exception("the source of the flags failed; it is run again")
-            feed.failed(error)
-        stop.wait(source.heartbeat)
-
-
-def _watch(me: weakref.ref[FlagClient], stop: threading.Event, wake: threading.Event) -> None:
-    """Look at the override file, call back and keep the backup, until the client is closed or gone."""
-    if client := me():
-        client._restore()  # noqa: SLF001 - a part of FlagClient
-        del client
-    due = time.monotonic()
-    while not stop.is_set() and (client := me()):
-        if time.monotonic() >= due:
-            client._poll_overrides()  # noqa: SLF001 - the same
-            due = time.monotonic() + POLL
-        client._announce()  # noqa: SLF001 - the same
-        client._keep()  # noqa: SLF001 - the same
-        del client
-        wake.wait(max(0.0, due - time.monotonic()))
-        wake.clear()
-    if client := me():
-        client._keep(now=True)  # noqa: SLF001 - the same
-
-
 async def _in_thread(step: Callable[[], object]) -> None:
     import asyncio  # noqa: PLC0415 - who has a running loop has it loaded; for others it would be slow to import
 
     await asyncio.to_thread(step)
-
-
-def _let_go(stop: threading.Event, wake: threading.Event) -> None:
-    stop.set()
-    wake.set()
-
-
-def _weakly(method: Callable[Told, None]) -> Callable[Told, None]:
-    """Make a function that calls the method for as long as its client exists."""
-    reference = weakref.WeakMethod(method)
-
-    def call(*args: Told.args, **kwargs: Told.kwargs) -> None:
-        live = reference()
-        if live is not None:
-            live(*args, **kwargs)
-
-    return call
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:

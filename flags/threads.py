@@ -1,0 +1,100 @@
+"""A client's two threads: one runs its source, the other tends to what is not in a hurry.
+
+They hold the client for no longer than a step, so that one which nobody refers to any more is collected, and they end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import ParamSpec, Protocol
+
+from flags.feed import ClientFeed
+from flags.instances import Instance
+from flags.source import Source
+
+logger = logging.getLogger(__name__)
+Told = ParamSpec("Told")
+
+POLL = 0.25
+"""Seconds between looks at the override file and at the clock."""
+
+
+class Tended(Protocol):
+    """What the threads need of a client."""
+
+    @property
+    def instance(self) -> Instance:
+        """How this process is registered."""
+
+    def _restore(self) -> None: ...
+
+    def _tend(self, *, due: bool) -> None: ...
+
+    def _keep(self, *, now: bool = False) -> None: ...
+
+
+def start_threads(
+    client: Tended, source: Source, feed: ClientFeed, stop: threading.Event, wake: threading.Event
+) -> list[threading.Thread]:
+    """Start both threads; they end when `stop` is set, and when the client is gone. `wake` has the client tended to."""
+    me = weakref.ref(client)
+    threads = [
+        threading.Thread(target=_follow, args=(me, source, feed, stop), name="signalbox-source", daemon=True),
+        threading.Thread(target=_watch, args=(me, stop, wake), name="signalbox-watch", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    weakref.finalize(client, _let_go, stop, wake).atexit = False
+    return threads
+
+
+def weakly(method: Callable[Told, None]) -> Callable[Told, None]:
+    """Make a function that calls the method for as long as its client exists."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: Told.args, **kwargs: Told.kwargs) -> None:
+        live = reference()
+        if live is not None:
+            live(*args, **kwargs)
+
+    return call
+
+
+def _follow(me: weakref.ref[Tended], source: Source, feed: ClientFeed, stop: threading.Event) -> None:
+    """Run the source, again where it fails, until the client is closed or gone."""
+    while not stop.is_set() and (client := me()):
+        instance = client.instance
+        del client
+        try:
+            source.run(feed, instance, stop)
+        except Exception as error:
+            logger.exception("the source of the flags failed; it is run again")
+            feed.failed(error)
+        stop.wait(source.heartbeat)
+
+
+def _watch(me: weakref.ref[Tended], stop: threading.Event, wake: threading.Event) -> None:
+    """Tend to the client until it is closed or gone."""
+    if client := me():
+        client._restore()  # noqa: SLF001 - Tended is a part of the client
+        del client
+    due = time.monotonic()
+    while not stop.is_set() and (client := me()):
+        is_due = time.monotonic() >= due
+        client._tend(due=is_due)  # noqa: SLF001 - the same
+        del client
+        if is_due:
+            due = time.monotonic() + POLL
+        wake.wait(max(0.0, due - time.monotonic()))
+        wake.clear()
+    if client := me():
+        client._keep(now=True)  # noqa: SLF001 - the same
+
+
+def _let_go(stop: threading.Event, wake: threading.Event) -> None:
+    stop.set()
+    wake.set()
