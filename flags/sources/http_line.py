@@ -203,6 +203,7 @@ class Line:
             pieces.append(piece)
         if response.length:  # Python's own reading does not notice
             raise HTTPException("the answer broke off")
+        response.close()  # older Pythons' `read1` does not, once all is there, and the connection then takes no more
         return b"".join(pieces)
 
     def _wait_at_most(self, seconds: float) -> None:
