@@ -1,56 +1,59 @@
-"""How long a write takes to be in force everywhere, as a ratio to a bare fan-out over the same connections.
+"""How long a write takes to be in force everywhere.
 
-    ours  one of 30 flags is written through the store; the time ends when `wait_acknowledged` answers that every one of
-          the instances has it. Each instance is a whole flag client with a connection of its own, which reads the
-          change, checks it, compiles it, takes it into use and acknowledges it, renewing its lease.
-    bare  one entry of the same size is added to a stream; each instance is a loop of two calls of redis-py: `xread`,
-          which blocks, and `hset` back. The time ends when the last of them has the answer to its HSET.
-    raw   the same loop over a bare socket, with commands packed and answers parsed in C: what the server itself takes,
-          and no Python client can reach. It is shown, and has no target.
+**Over Redis**, at 1, 10, 100 and 500 instances: one of 30 flags is written through the store, and the time ends when
+`wait_acknowledged` answers that every instance has it. Each instance is a whole flag client with a connection of its
+own, which reads the change, checks it, compiles it, takes it into use and acknowledges it, renewing its lease. The
+targets, for p50 and for p99, are ratios to `bare`, a fan-out of entries of the same size in which each instance is two
+calls of redis-py; `raw` is shown beside it (both are in `fanout.py`). All have as many connections, in as many
+processes, over the same server, which writes its append-only file through to the disk at every write. They take turns:
+each round is one write of each kind, with a rest before it in which the last one's stragglers come to an end.
 
-All have as many connections, in as many processes, over the same server, which writes its append-only file through to
-the disk at every write. They take turns: each round is one write of each kind, with a rest before it in which the last
-one's stragglers come to an end. The ratio at p50 has a target; p99 is shown beside it.
+**Over HTTP**, at 1,000 instances: the same write, for clients that follow a whole `signalbox up` through the streams of
+its control plane, and acknowledge by a request each.
+
+**Beside Unleash**, one client over HTTP each: from the request that toggles a flag until the SDK serves the other
+value (`toggles.py`). It needs a running server: `benchmarks/unleash.sh start` starts one, and prints what to set.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
-import socket
+import signal
+import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hiredis
+from fanout import LOOPS, entry_writer, run_loops
 from figures import Figure, report
+from fleet import acknowledged_writer, fill, run_clients
 
-from flags.client import FlagClient
-from flags.convergence import converged
-from flags.documents import flag_json, parse_flag
-from flags.instances import Instance
-from flags.model import Flag
+from flags.documents import flag_json
+from flags.sources.http import HttpSource
 from flags.sources.redis import RedisSource
-from flags.store import Edit, Write
-from flags.stores.redis import RedisFlagStore, RedisInstanceRegistry
 from foundation.embedded import EmbeddedRedis
-from foundation.ids import new_id
 from foundation.lifetime import dies_with_parent
-from foundation.redis import connect
 
 ENVIRONMENT = "bench"
-FLAGS = 30
-TARGET = 2.0
-PATIENCE = 30.0
+SIZES = (1, 10, 100, 500)
+TARGET = 1.5
+"""What a write may take, in terms of the bare fan-out's."""
+
+UNLEASH_TIMES = 50.0
+PATIENCE = 60.0
 WARM_UP = 10
 REST = 0.02
 
+HERE = Path(__file__).parent
+PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
 FORK = multiprocessing.get_context("fork")
 TIE = dies_with_parent()
 """Called first by each child, so that a benchmark that is killed leaves nobody behind."""
@@ -60,62 +63,31 @@ def main() -> int:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--instances", type=int, default=100, help="connections of each kind (default: 100)")
+    parser.add_argument(
+        "--instances", type=int, nargs="*", default=SIZES, help="connections of each kind (default: 1 10 100 500)"
+    )
     parser.add_argument("--processes", type=int, default=4, help="processes they are spread over (default: 4)")
     parser.add_argument("--rounds", type=int, default=200, help="writes of each kind (default: 200)")
+    parser.add_argument("--http", type=int, default=1_000, help="clients over HTTP (default: 1000, 0 for none)")
+    parser.add_argument("--http-rounds", type=int, default=20, help="writes for them (default: 20)")
+    parser.add_argument("--toggles", type=int, default=30, help="toggles beside Unleash (default: 30)")
+    parser.add_argument("--unleash", default=os.environ.get("UNLEASH_URL", ""), help="address of its server")
+    parser.add_argument("--peers", default=str(PEERS_PYTHON), help="a Python that has Unleash's SDK")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        config = {"appendonly": "yes", "appendfsync": "always"}
-        server = EmbeddedRedis(Path(folder, "data"), Path(folder, "run"), "flags", config, dies_with_owner=True)
-        server.start()
-        try:
-            times = measure(server, options)
-        finally:
-            server.stop()
-    return report(figures(times, options), as_json=options.json)
-
-
-def measure(server: EmbeddedRedis, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Take turns; answers with the seconds of each write, by kind."""
-    flag = fill(server.url)
-    over = FORK.Event()
-    shares = [range(first, options.instances, options.processes) for first in range(options.processes)]
-    answered = {kind: FORK.Array("d", options.instances, lock=False) for kind in LOOPS}
-    children = [FORK.Process(target=ours, args=(server.url, share, over)) for share in shares]
-    for kind in LOOPS:
-        children += [FORK.Process(target=fan_out, args=(kind, server, share, answered[kind], over)) for share in shares]
-    for child in children:
-        child.start()
-    try:
-        writers = {"ours": our_writer(server.url, flag, options.instances)}
-        writers |= {kind: entry_writer(server.url, kind, flag, answered[kind]) for kind in LOOPS}
-        times: dict[str, list[float]] = {kind: [] for kind in writers}
-        for number in range(-WARM_UP, options.rounds):
-            for kind, write in writers.items():
-                time.sleep(REST)
-                took = write()
-                if number >= 0:
-                    times[kind].append(took)
-            print(f"round {number + 1} of {options.rounds}", end="\r", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        return times
-    finally:
-        over.set()
-        for child in children:
-            child.join(PATIENCE)
-            child.kill()
-
-
-def figures(times: dict[str, list[float]], options: argparse.Namespace) -> list[Figure]:
-    """Condense the times into ratios."""
-    spread = f"{options.instances} instances in {options.processes} processes, {options.rounds} rounds"
     lines = []
-    for other, target in (("bare", TARGET), ("raw", None)):
-        for name, part, limit in (("p50", 0.50, target), ("p99", 0.99, None)):
-            mine, least = quantile(times["ours"], part), quantile(times[other], part)
-            note = f"{mine * 1000:.1f} ms against {least * 1000:.1f} ms; {spread}"
-            lines.append(Figure(f"propagate {name} / {other}", mine / least, "x", limit=limit, note=note))
-    return lines
+    for instances in options.instances:
+        lines += over_redis(instances, options)
+    with control_plane() as ready:
+        lines += beside_unleash(ready, options)
+        if options.http:
+            lines += over_http(ready, options)
+    return report(lines, as_json=options.json)
+
+
+def percentiles(name: str, seconds: list[float], note: str = "") -> list[Figure]:
+    """Show times as they are."""
+    parts = (("p50", 0.5), ("p99", 0.99))
+    return [Figure(f"{name}, {title}", quantile(seconds, part) * 1000, "ms", note=note) for title, part in parts]
 
 
 def quantile(values: list[float], part: float) -> float:
@@ -123,124 +95,158 @@ def quantile(values: list[float], part: float) -> float:
     return sorted(values)[round(part * (len(values) - 1))]
 
 
-# ---- ours
+@contextmanager
+def children(targets: list[Callable[[Any], None]]) -> Iterator[None]:
+    """Run functions in processes of their own, each with the event that ends them."""
+    over = FORK.Event()
+    started = [FORK.Process(target=tied, args=(target, over)) for target in targets]
+    for child in started:
+        child.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for child in started:
+            child.join(PATIENCE)
+            child.kill()
 
 
-def fill(url: str) -> Flag:
-    """Write the flags; answers with the one that will change."""
-    document = {
-        "enabled": True,
-        "variants": {"on": "yaml", "off": "json"},
-        "offVariant": "off",
-        "rollout": {"percentage": 0, "domains": {"collections": 10, "distributions": 50}},
-    }
-    flags = [parse_flag(f"flag{number}", document) for number in range(FLAGS)]
-    store = RedisFlagStore(url, ENVIRONMENT)
-    store.write(Write(new_id(), tuple(Edit(flag, None) for flag in flags), "bench"))
-    store.close()
-    return flags[0]
-
-
-def ours(url: str, numbers: range, over: Any) -> None:
-    """Run flag clients until it is over."""
+def tied(target: Callable[[Any], None], over: Any) -> None:
+    """Run a function in a process that ends with its parent."""
     TIE()
-    clients = []
-    for number in numbers:
-        instance = Instance(f"w-{number}.{new_id()[-6:]}", f"w-{number}", "worker", "collections", "bench", os.getpid())
-        clients.append(FlagClient(RedisSource(url, ENVIRONMENT), instance=instance))
-        clients[-1].start()
-    over.wait()
-    for client in clients:
-        client.close()
+    target(over)
 
 
-def our_writer(url: str, flag: Flag, instances: int) -> Callable[[], float]:
-    """Make the function that writes once and tells how long it took to be everywhere."""
-    store, registry = RedisFlagStore(url, ENVIRONMENT), RedisInstanceRegistry(url, ENVIRONMENT)
-    deadline = time.monotonic() + PATIENCE
-    while len(registry.live()) < instances:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"only {len(registry.live())} of {instances} instances came up")
-        time.sleep(0.05)
-    expected = store.snapshot().versions[flag.key]
-    count = 0
-
-    def write() -> float:
-        nonlocal expected, count
-        count += 1
-        edit = Edit(replace(flag, description=f"change {count}"), expected)
-        started = time.monotonic()
-        expected = store.write(Write(new_id(), (edit,), "bench")).revision
-        live = registry.wait_acknowledged(expected, PATIENCE)
-        took = time.monotonic() - started
-        if len(live) != instances or not converged(expected, live, [flag.key]).reached:
-            raise SystemExit(f"revision {expected} is not everywhere: {len(live)} of {instances} live")
-        return took
-
-    return write
+def shares(instances: int, processes: int) -> list[range]:
+    """Spread numbers over processes."""
+    return [range(first, instances, processes) for first in range(min(instances, processes))]
 
 
-# ---- what it is compared with
+# ---- over Redis
 
 
-def fan_out(kind: str, server: EmbeddedRedis, numbers: range, answered: Any, over: Any) -> None:
-    """Run loops until it is over."""
-    TIE()
-    for number in numbers:
-        threading.Thread(target=LOOPS[kind], args=(server, number, answered), daemon=True).start()
-    over.wait()
-    os._exit(0)  # the loops are blocked for good
+def over_redis(instances: int, options: argparse.Namespace) -> list[Figure]:
+    """Compare one fleet with what is as large."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = {"appendonly": "yes", "appendfsync": "always"}
+        server = EmbeddedRedis(Path(folder, "data"), Path(folder, "run"), "flags", config, dies_with_owner=True)
+        server.start()
+        try:
+            times = take_turns(server, instances, options)
+        finally:
+            server.stop()
+    return ratios(instances, times)
 
 
-def bare_loop(server: EmbeddedRedis, number: int, answered: Any) -> None:
-    """Wait for an entry, answer with one HSET, note the time, for ever: as anyone would write it."""
-    client: Any = connect(server.url, block=PATIENCE * 100)
-    cursor = b"0-0"
-    while True:
-        answer = client.xread({"bare:log": cursor}, block=0)
-        cursor = answer[0][1][-1][0]
-        client.hset("bare:acked", str(number), cursor)
-        answered[number] = time.monotonic()
+def take_turns(server: EmbeddedRedis, instances: int, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Write in turns; answers with the seconds of each write, by kind."""
+    flag = fill(server.url, ENVIRONMENT)
+    answered = {kind: FORK.Array("d", instances, lock=False) for kind in LOOPS}
+    source = partial(RedisSource, server.url, ENVIRONMENT)
+    targets: list[Callable[[Any], None]] = []
+    for share in shares(instances, options.processes):
+        targets.append(partial(run_clients, source, share))
+        targets += [partial(run_loops, kind, server, share, answered[kind]) for kind in LOOPS]
+    with children(targets):
+        writers = {"ours": acknowledged_writer(server.url, ENVIRONMENT, flag, instances)}
+        entry = {flag.key: flag_json(flag)}
+        writers |= {kind: entry_writer(server.url, kind, entry, answered[kind]) for kind in LOOPS}
+        times: dict[str, list[float]] = {kind: [] for kind in writers}
+        for number in range(-WARM_UP, options.rounds):
+            for kind, write in writers.items():
+                time.sleep(REST)
+                took = write()
+                if number >= 0:
+                    times[kind].append(took)
+            progress(f"{instances} instances over Redis", number + 1, options.rounds)
+        return times
 
 
-def raw_loop(server: EmbeddedRedis, number: int, answered: Any) -> None:
-    """Do the same with as little Python as there can be."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(server.socket))
-        reader = hiredis.Reader()
-
-        def ask(*words: str | bytes) -> Any:
-            connection.sendall(hiredis.pack_command(words))
-            while (answer := reader.gets()) is False:
-                reader.feed(connection.recv(65536))
-            return answer
-
-        cursor = b"0-0"
-        while True:
-            answer = ask("XREAD", "BLOCK", "0", "STREAMS", "raw:log", cursor)
-            cursor = answer[0][1][-1][0]
-            ask("HSET", "raw:acked", str(number), cursor)
-            answered[number] = time.monotonic()
+def ratios(instances: int, times: dict[str, list[float]]) -> list[Figure]:
+    """Condense the times of one fleet."""
+    lines = []
+    for other, target in (("bare", TARGET), ("raw", None)):
+        for name, part in (("p50", 0.50), ("p99", 0.99)):
+            mine, least = quantile(times["ours"], part), quantile(times[other], part)
+            note = f"{mine * 1000:.1f} ms against {least * 1000:.1f} ms"
+            title = f"Redis, {instances} instances, {name} / {other}"
+            lines.append(Figure(title, mine / least, "x", limit=target, note=note))
+    return lines
 
 
-LOOPS: dict[str, Callable[[EmbeddedRedis, int, Any], None]] = {"bare": bare_loop, "raw": raw_loop}
+def progress(what: str, number: int, rounds: int) -> None:
+    """Say how far it is."""
+    print(f"{what}: {max(0, number)} of {rounds}", end="\n" if number == rounds else "\r", file=sys.stderr, flush=True)
 
 
-def entry_writer(url: str, kind: str, flag: Flag, answered: Any) -> Callable[[], float]:
-    """Make the function that adds one entry and tells when the last HSET was answered."""
-    client = connect(url)
-    text = flag_json(flag)
+# ---- over HTTP
 
-    def write() -> float:
-        started = time.monotonic()
-        client.xadd(f"{kind}:log", {flag.key: text}, maxlen=10_000)
-        while min(answered) < started:
-            if time.monotonic() > started + PATIENCE:
-                raise SystemExit(f"a {kind} instance does not answer")
-            time.sleep(0.0005)
-        return float(max(answered)) - started
 
-    return write
+@contextmanager
+def control_plane() -> Iterator[dict[str, Any]]:
+    """Run the whole product; hands over its addresses and logins."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "ready.json")
+        up = [sys.executable, "-m", "controlplane.cli", "up", "--no-demo", "--data-dir", folder + "/data"]
+        process = subprocess.Popen([*up, "--ready-file", str(file)], stdout=subprocess.DEVNULL, preexec_fn=TIE)  # noqa: PLW1509 - as the product itself does
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not file.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit("signalbox up did not become ready")
+                time.sleep(0.1)
+            yield json.loads(file.read_text())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+
+
+def over_http(ready: dict[str, Any], options: argparse.Namespace) -> list[Figure]:
+    """Time writes to a fleet that follows the control plane."""
+    environment = ready["environment"]
+    flag = fill(ready["redis_url"], environment)
+    source = partial(HttpSource, ready["url"], environment, ready["sdk_token"], timeout=10)
+    targets = [partial(run_clients, source, share) for share in shares(options.http, options.processes)]
+    times = []
+    with children(targets):
+        write = acknowledged_writer(ready["redis_url"], environment, flag, options.http)
+        for number in range(-2, options.http_rounds):
+            time.sleep(0.5)
+            took = write()
+            if number >= 0:
+                times.append(took)
+            progress(f"{options.http} instances over HTTP", number + 1, options.http_rounds)
+    return percentiles(f"HTTP, {options.http} instances, acknowledged by all", times)
+
+
+# ---- beside Unleash
+
+
+def beside_unleash(ready: dict[str, Any], options: argparse.Namespace) -> list[Figure]:
+    """Compare how long one toggle takes to be seen."""
+    tokens = {"SIGNALBOX_TOKEN": ready["admin_token"], "SIGNALBOX_SDK_TOKEN": ready["sdk_token"]}
+    environment = {"SIGNALBOX_ENV": ready["environment"], **tokens}
+    ours = toggles("signalbox", sys.executable, ready["url"], options.toggles, environment)
+    lines = percentiles("toggle seen, ours over HTTP", ours)
+    if not options.unleash or not Path(options.peers).is_file():
+        why = "no --unleash URL" if not options.unleash else f"there is no {options.peers}"
+        print(f"Unleash is not measured: {why}", file=sys.stderr)
+        return lines
+    theirs = toggles("unleash", options.peers, options.unleash, options.toggles, {})
+    ratio = quantile(theirs, 0.5) / quantile(ours, 0.5)
+    return [
+        *lines,
+        *percentiles("toggle seen, Unleash", theirs),
+        Figure("toggle seen, Unleash / ours, p50", ratio, "x", least=UNLEASH_TIMES),
+    ]
+
+
+def toggles(kind: str, python: str, url: str, rounds: int, environment: dict[str, str]) -> list[float]:
+    """Have toggles timed by a process of their own."""
+    command = [python, str(HERE / "toggles.py"), kind, url, str(rounds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ | environment)
+    seconds: list[float] = json.loads(done.stdout)
+    return seconds
 
 
 if __name__ == "__main__":
