@@ -13,10 +13,10 @@ class Proxy:
     """Listens at one address and speaks with the server at another: the path of a unix socket, or host and port.
 
     `lose_answer()` arms it once: the next answer is swallowed and its connection closed, as when a server is lost
-    between doing and telling. `cut_answer()` arms it once too: of the next answer only the first bytes get through.
-    `blackhole(True)` lets nothing pass in either direction and closes nothing. `kill()` ends every connection.
-    `refuse(True)` does so too, and takes no other. `delay` holds up each piece for so many seconds; with `trickle`
-    every byte comes as a piece of its own.
+    between doing and telling. `cut_answer()` arms it once too: of the next answer only the first half gets through.
+    `blackhole(True)` lets nothing pass in either direction and closes nothing. `freeze()` does so for good with the
+    connections that there are, and serves new ones. `kill()` ends every connection; `refuse(True)` does so too, and
+    takes no other. `delay` holds up each piece for so many seconds; with `trickle` every byte is a piece of its own.
     """
 
     def __init__(self, listen: Path | tuple[str, int], target: Path | tuple[str, int]):
@@ -24,7 +24,7 @@ class Proxy:
         self._lose, self._cut = threading.Event(), threading.Event()
         self._open = threading.Event()
         self._open.set()
-        self._sockets = []
+        self._sockets, self._frozen = [], set()
         self._listener = None
         self.delay, self.trickle = 0.0, False
         self.lost = 0
@@ -40,6 +40,9 @@ class Proxy:
 
     def blackhole(self, on):
         (self._open.clear if on else self._open.set)()
+
+    def freeze(self):
+        self._frozen |= set(self._sockets)
 
     def kill(self):
         ended, self._sockets = self._sockets, []
@@ -86,6 +89,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while piece := source.recv(PIECE):
                 self._open.wait()
+                if source in self._frozen:
+                    continue
                 if answers and self._lose.is_set():
                     self._lose.clear()
                     self.lost += 1

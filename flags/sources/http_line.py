@@ -76,6 +76,7 @@ class Line:
     def __init__(self, there: ControlPlane) -> None:
         self._there = there
         self._held: HTTPConnection | None = None
+        self._response: HTTPResponse | None = None
         self._origin = ""
         self._socket: socket.socket | None = None
 
@@ -141,13 +142,15 @@ class Line:
 
     def close(self) -> None:
         """Hang up; the next call connects again."""
-        held, self._held, self._socket = self._held, None, None
-        if held is not None:
-            held.close()
+        for held in (self._response, self._held):  # the response of a stream holds the socket too
+            if held is not None:
+                held.close()
+        self._held = self._response = self._socket = None
 
     def abandon(self) -> None:
         """Let go of a connection that is the parent's, in a forked child: the server must not notice."""
-        held, self._held, self._socket = self._socket, None, None
+        held = self._socket
+        self._held = self._response = self._socket = None
         if held is not None and held.fileno() >= 0:
             os.close(held.detach())
 
@@ -173,7 +176,8 @@ class Line:
         parts = urlsplit(url)
         sent = {"Authorization": f"Bearer {self._there.token}", "Accept-Encoding": "identity", **headers}
         self._held.request(method, f"{parts.path}?{parts.query}" if parts.query else parts.path, body, sent)
-        return self._held.getresponse()
+        self._response = self._held.getresponse()
+        return self._response
 
     def _connect(self, parts: SplitResult) -> bool:
         """Make sure of a connection; tells whether there was one."""

@@ -70,7 +70,7 @@ class Session:
         """Follow a stream for as long as it lasts, or read once; answers how many seconds to pause."""
         try:
             if self._feed.cursor != ZERO and time.monotonic() >= self._streams_at and self._follow():
-                return max(0.0, self._streams_at - time.monotonic())
+                return self._until_next()
             self._read()
         except SourceRefused as error:
             return self._failed(error, after_refusal())
@@ -78,7 +78,7 @@ class Session:
             self._failures += 1
             return self._failed(error, max(error.retry_after, jitter(self._failures, self._heartbeat)))
         self._failures = 0
-        return min(self._heartbeat, max(0.0, self._streams_at - time.monotonic()))
+        return self._until_next()
 
     def shut(self) -> None:
         """Cut every wait short, from another thread."""
@@ -122,6 +122,10 @@ class Session:
             self._stream.close()
         self._put_off(why, settled=self._told and time.monotonic() - began >= SETTLED)
         return self._told
+
+    def _until_next(self) -> float:
+        """Seconds until streaming is tried again, or the API is read in its place."""
+        return min(self._heartbeat, max(0.0, self._streams_at - time.monotonic()))
 
     def _put_off(self, why: SourceRefused | SourceUnavailable, *, settled: bool) -> None:
         """Decide when streaming is tried again: soon where it had gone well, else with growing pauses."""
