@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import dropwhile
 
 from controlplane.broadcast import Channel, Subscriber, encode
@@ -64,13 +63,7 @@ class ChangeFeed:
             before = self._snapshot
             if change.revision != Revision(before.revision.epoch, before.revision.rev + 1):
                 return False
-            versions = dict.fromkeys(change.flags, change.revision)
-            self._snapshot = replace(
-                before,
-                revision=change.revision,
-                flags={**before.flags, **change.flags},
-                versions={**before.versions, **versions},
-            )
+            self._snapshot = change.onto(before)
             event = encode("change", change_shape(change), str(change.revision))
             self._recent.append((before.revision, event))
             self.channel.publish(event)

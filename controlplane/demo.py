@@ -16,7 +16,7 @@ from controlplane.listening import Reservation, reserve_from
 from controlplane.processes import POLL, Command, Keeper, StopSignal
 from controlplane.settings import Settings
 from flags import service
-from flags.documents import parse_flags
+from flags.definitions import parse_flags
 from flags.instances import InstanceRegistry
 from flags.store import FlagStore
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controlplane.shapes import (
     Json,
@@ -12,6 +13,7 @@ from controlplane.shapes import (
     domain_shape,
     entry_shape,
     event_shape,
+    explanation_shape,
     flag_shape,
     instance_shape,
     letter_shape,
@@ -23,6 +25,7 @@ from controlplane.shapes import (
 from controlplane.wiring import Connection
 from flags.convergence import converged
 from flags.errors import FlagNotFound
+from flags.explanation import explain
 from flags.model import Revision, Snapshot
 from foundation.errors import StoreRefused, StoreUnreachable
 from rollout.clearing import plain
@@ -54,6 +57,14 @@ def flag(connection: Connection, key: str) -> Json:
     if key not in snapshot.flags:
         raise FlagNotFound(key, connection.environment)
     return _flag(connection, snapshot, key)
+
+
+def explanation(connection: Connection, key: str, context: Mapping[str, Any]) -> Json:
+    """Evaluate one flag for a context, step by step; raises FlagNotFound."""
+    snapshot = connection.store.snapshot()
+    if key not in snapshot.flags:
+        raise FlagNotFound(key, connection.environment)
+    return {"revision": str(snapshot.revision), **explanation_shape(explain(snapshot, key, context))}
 
 
 def history(connection: Connection, key: str, *, limit: int = 50) -> Json:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from flags.convergence import Convergence, has
 from flags.documents import flag_document
+from flags.explanation import Explanation
 from flags.instances import LiveInstance
-from flags.model import WEIGHT_TOTAL, Flag, Revision, Rollout, Snapshot
+from flags.items import item_document
+from flags.model import WEIGHT_TOTAL, Flag, Item, Revision, Rollout, Segment, Snapshot
 from flags.percentages import percentage_of
+from flags.segments import segment_document
 from flags.store import Change, HistoryEntry
 from messenger.formats import IDENTITY
 from messenger.frame import Frame
@@ -30,7 +33,20 @@ Json = dict[str, Any]
 MAX_BODY_SHOWN = 4_000
 """Characters of a frame's body that are shown."""
 
-_DEFAULTS: Json = {"description": "", "rollout": None, "rules": [], "tags": [], "hold": None, "archived": False}
+_DEFAULTS: Json = {
+    "description": "",
+    "prerequisites": [],
+    "targets": {},
+    "rules": [],
+    "rollout": None,
+    "stickiness": "",
+    "tags": [],
+    "owner": "",
+    "lifetime": "permanent",
+    "expires": "",
+    "hold": None,
+    "archived": False,
+}
 
 
 def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json:
@@ -47,19 +63,24 @@ def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json
 
 
 def snapshot_shape(snapshot: Snapshot) -> Json:
-    """Show all flags at one revision, archived ones included: who holds a copy must learn that one was put away."""
+    """Show all items at one revision, archived ones included: who holds a copy must learn that one was put away.
+
+    `versions` are by item key, under which a segment is called `segment:<key>`.
+    """
     return {
         "revision": str(snapshot.revision),
         "flags": {key: flag_document(flag) for key, flag in sorted(snapshot.flags.items())},
+        "segments": {key: segment_document(segment) for key, segment in sorted(snapshot.segments.items())},
         "versions": {key: str(version) for key, version in sorted(snapshot.versions.items())},
     }
 
 
 def change_shape(change: Change) -> Json:
-    """Show what one revision changed: the flags as they are after it."""
+    """Show what one revision changed: the items as they are after it."""
     return {
         "revision": str(change.revision),
         "flags": {key: flag_document(flag) for key, flag in sorted(change.flags.items())},
+        "segments": {key: segment_document(segment) for key, segment in sorted(change.segments.items())},
     }
 
 
@@ -71,6 +92,23 @@ def percentages_shape(rollout: Rollout | None) -> Json:
     return {"default": percentage_of(rollout.weight), "domains": domains}
 
 
+def explanation_shape(explanation: Explanation) -> Json:
+    """Show an evaluation with every step on the way; `value` is None where it failed."""
+    detail = explanation.detail
+    return {
+        "value": detail.value,
+        "variant": detail.variant,
+        "reason": detail.reason,
+        "error_code": detail.error_code,
+        "error_message": detail.error_message,
+        "metadata": dict(detail.metadata),
+        "steps": [
+            {"question": step.question, "decided": step.decided, "words": step.words, **step.data}
+            for step in explanation.steps
+        ],
+    }
+
+
 def entry_shape(entry: HistoryEntry) -> Json:
     """Show one write of a flag's history."""
     return {
@@ -78,16 +116,18 @@ def entry_shape(entry: HistoryEntry) -> Json:
         "at": entry.at,
         "actor": entry.actor,
         "reason": entry.reason,
-        "before": flag_document(entry.before) if entry.before else None,
-        "after": flag_document(entry.after),
+        "before": item_document(entry.before) if entry.before else None,
+        "after": item_document(entry.after),
         "summary": summary(entry.before, entry.after),
     }
 
 
-def summary(before: Flag | None, after: Flag) -> str:
+def summary(before: Item | None, after: Item) -> str:
     """Say in a line what a write did."""
     if before is None:
         return "created"
+    if isinstance(before, Segment) or isinstance(after, Segment):
+        return ", ".join(_reworded(before, after)) or "written again, unchanged"
     said = [*_switched(before, after), *_moved(before.rollout, after.rollout), *_reworded(before, after)]
     return ", ".join(said) or "written again, unchanged"
 
@@ -234,15 +274,23 @@ def _moved(before: Rollout | None, after: Rollout | None) -> Iterable[str]:
     old, new = before or Rollout(WEIGHT_TOTAL), after or Rollout(WEIGHT_TOTAL)
     if old.weight != new.weight:
         yield f"default {percentage_of(old.weight)}% → {percentage_of(new.weight)}%"
+    if old.split != new.split:
+        yield "split changed"
     for domain in sorted({*old.domains, *new.domains}):
         if old.domains.get(domain) != new.domains.get(domain):
             yield f"{domain} {_said(old.domains, domain)} → {_said(new.domains, domain)}"
 
 
-def _reworded(before: Flag, after: Flag) -> Iterable[str]:
-    for name in ("description", "rules", "tags", "variants", "salt", "off_variant", "on_variant"):
-        if getattr(before, name) != getattr(after, name):
+def _reworded(before: Item, after: Item) -> Iterable[str]:
+    for name in _NAMED:
+        if getattr(before, name, None) != getattr(after, name, None):
             yield f"{name.replace('_', ' ')} changed"
+
+
+_NAMED = (
+    *("description", "clauses", "prerequisites", "targets", "rules", "stickiness", "tags", "owner"),
+    *("temporary", "expires", "variants", "salt", "off_variant", "on_variant"),
+)
 
 
 def _said(domains: Mapping[str, int], domain: str) -> str:

@@ -4,10 +4,12 @@ What is re-exported here is pure and light. The client is `flags.client.FlagClie
 their own, so that nobody loads a library that they do not use.
 """
 
-from flags.documents import flag_document, parse_flag, parse_flags
+from flags.definitions import parse_definitions, parse_flags
+from flags.documents import flag_document, parse_flag
 from flags.errors import FlagHeld, FlagNotFound, FlagsError, RevisionConflict
-from flags.evaluation import Detail, ErrorCode, Reason, evaluate
-from flags.model import Clause, Flag, Hold, Revision, Rollout, Rule, Snapshot
+from flags.evaluation import Detail, ErrorCode, Reason
+from flags.explanation import evaluate, explain
+from flags.model import Clause, Flag, Hold, Revision, Rollout, Rule, Segment, Snapshot
 
 __all__ = [
     "Clause",
@@ -23,9 +25,12 @@ __all__ = [
     "RevisionConflict",
     "Rollout",
     "Rule",
+    "Segment",
     "Snapshot",
     "evaluate",
+    "explain",
     "flag_document",
+    "parse_definitions",
     "parse_flag",
     "parse_flags",
 ]

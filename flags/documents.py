@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import orjson
 
 from flags import fields
-from flags.model import Flag, Hold, Rollout
+from flags.model import Flag, Hold, Prerequisite, Rollout
 from flags.percentages import percentage_of, weight_of
-from flags.rules import parse_rules, rule_document, variant_of
+from flags.rules import parse_rules, parse_split, rule_document, split_document, variant_of
+from flags.targeting import parse_prerequisites, parse_targets, prerequisite_document, targets_document
 from foundation.canonical import canonical_json
 from foundation.errors import DocumentError
 
@@ -28,17 +30,15 @@ __all__ = [
     "flag_json",
     "flag_key",
     "parse_flag",
-    "parse_flags",
     "percentage_of",
     "weight_of",
 ]
 
 KEY = re.compile(r"(?!.{101})[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 KEY_RULE = "1 to 100 letters, digits, '.', '_', '/' or '-', starting with a letter or digit, also after each '/'"
-RESERVED = ("disable", "enable", "history", "percentages", "release", "revert")
+RESERVED = ("disable", "enable", "explain", "history", "percentages", "release", "revert")
 """What the API puts behind a key and a slash: a key that ended so could not be told from another flag's route."""
 
-MAX_FLAGS = 10_000
 MAX_DESCRIPTION = 2_000
 MAX_VARIANTS = 100
 MAX_DOMAINS = 1_000
@@ -59,28 +59,21 @@ _FULL = (
     "variants",
     "offVariant",
     "onVariant",
-    "rollout",
+    "prerequisites",
+    "targets",
     "rules",
+    "rollout",
+    "stickiness",
     "salt",
     "tags",
+    "owner",
+    "lifetime",
+    "expires",
     "hold",
     "archived",
 )
 _SHORTHAND = ("description", "enabled", "rolloutPercentage", "fallback", "value")
 _ONLY_SHORTHAND = frozenset(_SHORTHAND) - frozenset(_FULL)
-
-
-def parse_flags(document: Any) -> dict[str, Flag]:
-    """Read the flags of a file: `{flags: {key: flag, …}}`, or the bare `{key: flag, …}`.
-
-    Raises:
-        DocumentError: names the first field that is wrong.
-    """
-    content = fields.object_of(document, "")
-    if "flags" in content:
-        content = fields.fields(content, "", ("flags", "$schema"))["flags"]
-    flags = fields.object_of(content, "flags", limit=MAX_FLAGS)
-    return {key: parse_flag(key, flag) for key, flag in flags.items()}
 
 
 def parse_flag(key: str, document: Mapping[str, Any]) -> Flag:
@@ -129,10 +122,16 @@ def flag_document(flag: Flag) -> dict[str, Any]:
         "variants": dict(flag.variants),
         "offVariant": flag.off_variant,
         "onVariant": flag.on_variant if len(flag.variants) > 2 else "",
-        "rollout": _rollout_document(flag.rollout),
+        "prerequisites": [prerequisite_document(prerequisite) for prerequisite in flag.prerequisites],
+        "targets": targets_document(flag.targets),
         "rules": [rule_document(rule) for rule in flag.rules],
+        "rollout": _rollout_document(flag.rollout),
+        "stickiness": flag.stickiness,
         "salt": flag.salt,
         "tags": list(flag.tags),
+        "owner": flag.owner,
+        "lifetime": "temporary" if flag.temporary else "",
+        "expires": flag.expires,
         "hold": _hold_document(flag.hold),
         "archived": flag.archived,
     }
@@ -180,13 +179,51 @@ def _parse_full(key: str, document: Mapping[str, Any], field: str) -> Flag:
         off_variant=off,
         on_variant=_on_variant(content, variants, off, field),
         description=_description(content, field),
-        rollout=_rollout(content["rollout"], f"{field}.rollout") if "rollout" in content else None,
-        rules=parse_rules(content.get("rules", []), variants, f"{field}.rules"),
-        salt=fields.text(content["salt"], f"{field}.salt", limit=100, least=1) if "salt" in content else "",
-        tags=_tags(content.get("tags", []), f"{field}.tags"),
+        rollout=_rollout(content["rollout"], variants, f"{field}.rollout") if "rollout" in content else None,
+        rules=parse_rules(content["rules"], variants, f"{field}.rules") if "rules" in content else (),
+        prerequisites=_prerequisites(key, content["prerequisites"], field) if "prerequisites" in content else (),
+        targets=parse_targets(content["targets"], variants, f"{field}.targets") if "targets" in content else (),
+        salt=_short_text(content, "salt", field),
+        stickiness=_short_text(content, "stickiness", field),
+        tags=_tags(content["tags"], f"{field}.tags") if "tags" in content else (),
+        owner=_short_text(content, "owner", field),
+        temporary=_temporary(content, field),
+        expires=_expires(content, field),
         hold=_hold(content["hold"], f"{field}.hold") if "hold" in content else None,
         archived=fields.boolean(content.get("archived", False), f"{field}.archived"),
     )
+
+
+def _short_text(content: Mapping[str, Any], name: str, field: str) -> str:
+    return fields.text(content[name], f"{field}.{name}", limit=100, least=1) if name in content else ""
+
+
+def _prerequisites(key: str, value: Any, field: str) -> tuple[Prerequisite, ...]:
+    prerequisites = parse_prerequisites(value, f"{field}.prerequisites")
+    for index, prerequisite in enumerate(prerequisites):
+        if prerequisite.flag == key:
+            raise DocumentError(f"{field}.prerequisites[{index}].flag", "is the flag itself", value=key)
+    return prerequisites
+
+
+def _temporary(content: Mapping[str, Any], field: str) -> bool:
+    lifetime = content.get("lifetime", "permanent")
+    if lifetime not in ("permanent", "temporary"):
+        raise DocumentError(f"{field}.lifetime", "is unknown", value=lifetime, expected="permanent or temporary")
+    return bool(lifetime == "temporary")
+
+
+def _expires(content: Mapping[str, Any], field: str) -> str:
+    if "expires" not in content:
+        return ""
+    expires = fields.text(content["expires"], f"{field}.expires", limit=10)
+    if content.get("lifetime") != "temporary":
+        raise DocumentError(f"{field}.expires", "is set for a permanent flag", expected="lifetime: temporary beside it")
+    try:
+        return date.fromisoformat(expires).isoformat()
+    except ValueError as error:
+        expected = "a day such as 2027-01-31"
+        raise DocumentError(f"{field}.expires", "is not a date", value=expires, expected=expected) from error
 
 
 def _description(content: Mapping[str, Any], field: str) -> str:
@@ -230,15 +267,20 @@ def _on_variant(content: Mapping[str, Any], variants: Mapping[str, Any], off: st
     return on
 
 
-def _rollout(value: Any, field: str) -> Rollout:
-    content = fields.fields(value, field, ("percentage", "domains"), required=("percentage",))
+def _rollout(value: Any, variants: Mapping[str, Any], field: str) -> Rollout:
+    content = fields.fields(value, field, ("percentage", "split", "domains"))
+    if "percentage" in content and "split" in content:
+        raise DocumentError(field, "has both percentage and split", expected="one of them")
+    if "percentage" not in content and "split" not in content:
+        raise DocumentError(f"{field}.percentage", "is missing", expected="a percentage, or a split in its place")
     domains = fields.object_of(content.get("domains", {}), f"{field}.domains", limit=MAX_DOMAINS)
     return Rollout(
-        weight=weight_of(content["percentage"], f"{field}.percentage"),
+        weight=weight_of(content["percentage"], f"{field}.percentage") if "percentage" in content else 0,
         domains={
             fields.name(domain, f"{field}.domains"): weight_of(percentage, f"{field}.domains.{domain}")
             for domain, percentage in domains.items()
         },
+        split=parse_split(content["split"], variants, f"{field}.split") if "split" in content else (),
     )
 
 
@@ -260,6 +302,8 @@ def _rollout_document(rollout: Rollout | None) -> dict[str, Any] | None:
     if rollout is None:
         return None
     document: dict[str, Any] = {"percentage": percentage_of(rollout.weight)}
+    if rollout.split:
+        document = {"split": split_document(rollout.split)}
     if rollout.domains:
         document["domains"] = {domain: percentage_of(weight) for domain, weight in rollout.domains.items()}
     return document

@@ -103,6 +103,9 @@ def _harmless(before: Flag, after: Flag) -> bool:
         enabled=before.enabled and after.enabled,
         description=after.description,
         tags=after.tags,
+        owner=after.owner,
+        temporary=after.temporary,
+        expires=after.expires,
         rollout=after.rollout,
         archived=after.archived,
     )
@@ -111,6 +114,10 @@ def _harmless(before: Flag, after: Flag) -> bool:
 
 def _raised(before: Rollout, after: Rollout) -> bool:
     domains = before.domains.keys() | after.domains.keys()
-    return after.weight > before.weight or any(
-        after.domains.get(domain, after.weight) > before.domains.get(domain, before.weight) for domain in domains
+    return (
+        after.split != before.split
+        or after.weight > before.weight
+        or any(
+            after.domains.get(domain, after.weight) > before.domains.get(domain, before.weight) for domain in domains
+        )
     )

@@ -3,6 +3,8 @@
     FlagsError
     ├── FlagNotFound          no such flag in this environment
     ├── FlagExists            the key of a new flag is taken
+    ├── SegmentNotFound       no such segment in this environment
+    ├── SegmentExists         the key of a new segment is taken
     ├── EnvironmentExists     the name of a new environment is taken
     ├── FlagArchived          the flag is archived; restore it first
     ├── RevisionConflict      somebody wrote the flag in between: the write changed nothing
@@ -48,6 +50,26 @@ class FlagExists(FlagsError):
         super().__init__(f"flag {key!r} already exists in environment {environment!r}")
 
 
+class SegmentNotFound(FlagsError):
+    """No segment of this key exists in the environment."""
+
+    code = "SEGMENT_NOT_FOUND"
+
+    def __init__(self, key: str, environment: str) -> None:
+        self.key = key
+        super().__init__(f"no segment {key!r} in environment {environment!r}")
+
+
+class SegmentExists(FlagsError):
+    """A new segment's key is taken, be it by an archived segment; nothing was changed."""
+
+    code = "SEGMENT_EXISTS"
+
+    def __init__(self, key: str, environment: str) -> None:
+        self.key = key
+        super().__init__(f"segment {key!r} already exists in environment {environment!r}")
+
+
 class EnvironmentExists(FlagsError):
     """A new environment's name is taken; nothing was changed."""
 
@@ -64,19 +86,19 @@ class FlagArchived(FlagsError):
 
 
 class RevisionConflict(FlagsError):
-    """The flag was written after the revision the caller had seen; nothing was changed.
+    """The item was written after the revision the caller had seen; nothing was changed.
 
     Args:
-        key: the flag.
+        key: the item's key; that of a segment begins with `segment:`.
         expected: the revision the caller named, as text.
-        current: the revision of the flag's last write, as text; "" where the flag does not exist.
+        current: the revision of the flag's last write, as text; "" where the item does not exist.
     """
 
     code = "REVISION_CONFLICT"
 
     def __init__(self, key: str, expected: str, current: str) -> None:
         self.key, self.expected, self.current = key, expected, current
-        super().__init__(f"flag {key!r} is at revision {current or 'none'}, not {expected or 'none'}: read it again")
+        super().__init__(f"{key!r} is at revision {current or 'none'}, not {expected or 'none'}: read it again")
 
 
 class IdempotencyMismatch(FlagsError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flags.evaluation import Context, Detail, Kind, Value
+from flags.evaluation import NOTHING, Context, Detail, Kind, Value, copied
 from flags.view import View
 
 
@@ -27,76 +27,103 @@ class Evaluator:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    def get_boolean_value(self, flag_key: str, default_value: bool, context: Context | None = None) -> bool:
+    def get_boolean_value(self, flag_key: str, default_value: bool, context: Context | None = NOTHING) -> bool:
         """Evaluate a boolean flag."""
         try:
-            return self._view.booleans[flag_key](context).value
+            outcome = self._view.booleans[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.BOOLEAN, flag_key, default_value, context).value
+        outcome.count += 1.0
+        return outcome.value
 
-    def get_boolean_details(self, flag_key: str, default_value: bool, context: Context | None = None) -> Detail[bool]:
+    def get_boolean_details(
+        self, flag_key: str, default_value: bool, context: Context | None = NOTHING
+    ) -> Detail[bool]:
         """Evaluate a boolean flag, and say how its value came about."""
         try:
-            return self._view.booleans[flag_key](context)
+            outcome = self._view.booleans[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.BOOLEAN, flag_key, default_value, context)
+        outcome.count += 1.0
+        return outcome.detail or outcome.told(flag_key)
 
-    def get_string_value(self, flag_key: str, default_value: str, context: Context | None = None) -> str:
+    def get_string_value(self, flag_key: str, default_value: str, context: Context | None = NOTHING) -> str:
         """Evaluate a string flag."""
         try:
-            return self._view.strings[flag_key](context).value
+            outcome = self._view.strings[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.STRING, flag_key, default_value, context).value
+        outcome.count += 1.0
+        return outcome.value
 
-    def get_string_details(self, flag_key: str, default_value: str, context: Context | None = None) -> Detail[str]:
+    def get_string_details(self, flag_key: str, default_value: str, context: Context | None = NOTHING) -> Detail[str]:
         """Evaluate a string flag, and say how its value came about."""
         try:
-            return self._view.strings[flag_key](context)
+            outcome = self._view.strings[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.STRING, flag_key, default_value, context)
+        outcome.count += 1.0
+        return outcome.detail or outcome.told(flag_key)
 
-    def get_integer_value(self, flag_key: str, default_value: int, context: Context | None = None) -> int:
+    def get_integer_value(self, flag_key: str, default_value: int, context: Context | None = NOTHING) -> int:
         """Evaluate a flag whose variants are all whole numbers."""
         try:
-            return self._view.integers[flag_key](context).value
+            outcome = self._view.integers[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.INTEGER, flag_key, default_value, context).value
+        outcome.count += 1.0
+        return outcome.value
 
-    def get_integer_details(self, flag_key: str, default_value: int, context: Context | None = None) -> Detail[int]:
+    def get_integer_details(self, flag_key: str, default_value: int, context: Context | None = NOTHING) -> Detail[int]:
         """Evaluate a flag whose variants are all whole numbers, and say how its value came about."""
         try:
-            return self._view.integers[flag_key](context)
+            outcome = self._view.integers[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.INTEGER, flag_key, default_value, context)
+        outcome.count += 1.0
+        return outcome.detail or outcome.told(flag_key)
 
-    def get_float_value(self, flag_key: str, default_value: float, context: Context | None = None) -> float:
+    def get_float_value(self, flag_key: str, default_value: float, context: Context | None = NOTHING) -> float:
         """Evaluate a flag of numbers, whole or not."""
         try:
-            return self._view.floats[flag_key](context).value
+            outcome = self._view.floats[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.FLOAT, flag_key, default_value, context).value
+        outcome.count += 1.0
+        return outcome.value
 
-    def get_float_details(self, flag_key: str, default_value: float, context: Context | None = None) -> Detail[float]:
+    def get_float_details(
+        self, flag_key: str, default_value: float, context: Context | None = NOTHING
+    ) -> Detail[float]:
         """Evaluate a flag of numbers, whole or not, and say how its value came about."""
         try:
-            return self._view.floats[flag_key](context)
+            outcome = self._view.floats[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.FLOAT, flag_key, default_value, context)
+        outcome.count += 1.0
+        return outcome.detail or outcome.told(flag_key)
 
-    def get_object_value(self, flag_key: str, default_value: Any, context: Context | None = None) -> Any:
+    def get_object_value(self, flag_key: str, default_value: Any, context: Context | None = NOTHING) -> Any:
         """Evaluate a flag of objects or lists; what comes back is the caller's own copy."""
         try:
-            return self._view.objects[flag_key](context).value
+            outcome = self._view.objects[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.OBJECT, flag_key, default_value, context).value
+        outcome.count += 1.0
+        return copied(outcome.value)
 
-    def get_object_details(self, flag_key: str, default_value: Any, context: Context | None = None) -> Detail[Any]:
+    def get_object_details(self, flag_key: str, default_value: Any, context: Context | None = NOTHING) -> Detail[Any]:
         """Evaluate a flag of objects or lists, and say how its value, the caller's own copy, came about."""
         try:
-            return self._view.objects[flag_key](context)
+            outcome = self._view.objects[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.OBJECT, flag_key, default_value, context)
+        outcome.count += 1.0
+        detail = outcome.detail or outcome.told(flag_key)
+        return replace(detail, value=copied(detail.value))
 
     def _answer(self, kind: Kind, flag_key: str, default_value: Value, context: Context | None) -> Detail[Value]:
         detail = self._view.answer(kind, flag_key, context)
-        return detail if detail.error_code is None else replace(detail, value=default_value)
+        if detail.error_code is not None:
+            return replace(detail, value=default_value)
+        return replace(detail, value=copied(detail.value)) if kind is Kind.OBJECT else detail

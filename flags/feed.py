@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import replace as replaced
 from enum import StrEnum
 
 from flags.model import ZERO, Revision, Snapshot
@@ -29,7 +28,7 @@ MISSED = 3
 """Heartbeats without contact after which a client is STALE."""
 
 Publish = Callable[[Snapshot, Iterable[str] | None], None]
-"""Takes a snapshot into use: all of it, or only the flags named, which are all that changed."""
+"""Takes a snapshot into use: all of it, or only the items named, which are all that changed."""
 
 
 class Status(StrEnum):
@@ -105,8 +104,8 @@ class ClientFeed:
         snapshot = self._snapshot
         if snapshot is None or not _follows(change.revision, snapshot.revision):
             return False
-        after = _after(snapshot, change)
-        self._publish(after, change.flags)
+        after = change.onto(snapshot)
+        self._publish(after, change.item_keys)
         self._snapshot = after
         self.contact()
         return True
@@ -140,13 +139,3 @@ class ClientFeed:
 
 def _follows(revision: Revision, cursor: Revision) -> bool:
     return revision.epoch == cursor.epoch and revision.rev == cursor.rev + 1
-
-
-def _after(snapshot: Snapshot, change: Change) -> Snapshot:
-    versions = dict.fromkeys(change.flags, change.revision)
-    return replaced(
-        snapshot,
-        revision=change.revision,
-        flags={**snapshot.flags, **change.flags},
-        versions={**snapshot.versions, **versions},
-    )

@@ -1,9 +1,10 @@
-"""What a clause can ask of one attribute: the operators, the values each takes, and their compiled form.
+"""What a clause can ask of one attribute: the operators, the values each takes, and the Python that each becomes.
 
-One rule holds for all of them: a context that lacks the attribute, or has null there, is never matched, by `not_in`
-neither (as LaunchDarkly has it): a clause about an attribute says nothing about those without it. Types are strict:
-true is not 1, "5" is not 5, and 1 is 1.0, as in JSON. A value of a type that the operator does not compare does not
-match; `not_in` compares every type. Of several values any one is enough; for `not_in` all must differ.
+One rule holds for all of them: a context that lacks the attribute, or has null there, is never matched, by `not_in` or
+a negated clause neither (as LaunchDarkly has it): a clause about an attribute says nothing about those without it. Only
+`exists` speaks of absence. Types are strict: true is not 1, "5" is not 5, and 1 is 1.0, as in JSON. A value of a type
+that the operator does not compare does not match; `not_in` compares every type. Of several values any one is enough;
+for `not_in` all must differ.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from flags import fields
@@ -19,21 +21,28 @@ from flags.patterns import PatternInvalid, Patterns
 from foundation.errors import DocumentError
 
 Values = tuple[Any, ...]
-Predicate = Callable[[Mapping[str, Any]], bool]
-"""Tells whether a clause holds in an evaluation context; never raises on a context of JSON values."""
+
+Test = tuple[str, Any]
+"""An expression of the attribute's value, `@`, and of a constant, `{}`, which comes after the first `@`."""
 
 MAX_VALUE = 1_000
 """Characters of one value of a clause."""
 
 _MAX_VERSION = 256
+_FEW = 3
+"""Values up to which looking at each in turn is as quick as a set, and smaller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """How one operator checks a value that a document gives it, how many it takes, and how it is compiled."""
+    """How one operator checks a value that a document gives it, how many it takes, and how it tests a context's value.
+
+    The expression that `test` gives does not raise on JSON values, save for a TypeError where an object or a list meets
+    texts only: that equals none of them.
+    """
 
     check: Callable[[Any, str], Any]
-    build: Callable[[str, Values], Predicate]
+    test: Callable[[Values], Test]
     least: int = 1
     limit: int = 1_000
 
@@ -41,12 +50,18 @@ class Operator:
 def checked_values(operator: str, values: Sequence[Any], field: str) -> Values:
     """Check the values of a clause; raises DocumentError naming the first that its operator can't use."""
     check = OPERATORS[operator].check
-    return tuple(check(value, f"{field}[{index}]") for index, value in enumerate(values))
+    return tuple([check(value, f"{field}[{index}]") for index, value in enumerate(values)])
 
 
-def compile_clause(clause: Clause) -> Predicate:
-    """Compile a clause that `flags.documents` has checked."""
-    return OPERATORS[clause.operator].build(clause.attribute, clause.values)
+def clause_test(clause: Clause) -> tuple[str, list[Any]]:
+    """Give the expression of a clause that `flags.rules` has checked: `{}` stands for each of the constants in turn."""
+    if clause.operator == "exists":
+        return f"context.get({{}}) is {'' if clause.negate else 'not '}None", [clause.attribute]
+    test, constant = OPERATORS[clause.operator].test(clause.values)
+    if clause.negate:
+        return f"(v := context.get({{}})) is not None and not ({test.replace('@', 'v')})", [clause.attribute, constant]
+    value = "(v := context.get({}))" if test.count("@") > 1 else "context.get({})"
+    return test.replace("@", value, 1).replace("@", "v"), [clause.attribute, constant]
 
 
 # What documents may hold.
@@ -82,18 +97,37 @@ def _version_text(value: Any, field: str) -> str:
     return text
 
 
-# What contexts may hold: anything at all.
+# What the expressions call.
 
 
-def _is_number(value: Any) -> bool:
+def number(value: Any) -> bool:
+    """Tell whether a value of another class than int and float is a number all the same; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _version(text: Any) -> Any:
+def member(value: Any, known: tuple[frozenset[Any], frozenset[Any]]) -> bool:
+    """Tell whether a value is one of those known: Python takes True for 1, so booleans are looked up apart."""
+    booleans, others = known
+    return value in (booleans if isinstance(value, bool) else others)
+
+
+def contains(value: str, parts: Values) -> bool:
+    """Tell whether a text contains one of the parts."""
+    return any(part in value for part in parts)
+
+
+def compares(value: str, comparison: tuple[Callable[[Any, Any], bool], list[Any]]) -> bool:
+    """Tell whether a text is a version that compares so with one of several others."""
+    compare, bounds = comparison
+    version = _version_of_context(value)
+    return version is not None and any(compare(version, bound) for bound in bounds)
+
+
+def _version(text: str) -> Any:
     """Parse a semantic version; None for anything else. The length is bounded: reading a long number is quadratic."""
     import semver  # noqa: PLC0415 - loads argparse and more; most processes never compare versions
 
-    if not isinstance(text, str) or len(text) > _MAX_VERSION:
+    if len(text) > _MAX_VERSION:
         return None
     try:
         return semver.Version.parse(text)
@@ -104,174 +138,66 @@ def _version(text: Any) -> Any:
 _version_of_context = lru_cache(maxsize=256)(_version)
 
 
-# The compiled forms.
+# The tests.
 
 
-def _in(attribute: str, values: Values) -> Predicate:
-    if all(isinstance(value, str) for value in values):
-        return _in_texts(attribute, frozenset(values))
-    member = _membership(values)
-
-    def holds(context: Mapping[str, Any]) -> bool:
-        return member(context.get(attribute))
-
-    return holds
+def _in(values: Values) -> Test:
+    if not all(isinstance(value, str) for value in values):
+        return "member(@, {})", _known(values)
+    if len(values) == 1:
+        return "@ == {}", values[0]
+    return "@ in {}", values if len(values) <= _FEW else frozenset(values)
 
 
-def _in_texts(attribute: str, texts: frozenset[str]) -> Predicate:
-    def holds(context: Mapping[str, Any]) -> bool:
-        try:
-            return context.get(attribute) in texts
-        except TypeError:  # a list or an object can't be looked up, and equals no text
-            return False
-
-    return holds
+def _not_in(values: Values) -> Test:
+    if not all(isinstance(value, str) for value in values):
+        return "@ is not None and not member(@, {})", _known(values)
+    return "@ is not None and @ not in {}", values if len(values) <= _FEW else frozenset(values)
 
 
-def _not_in(attribute: str, values: Values) -> Predicate:
-    member = _membership(values)
-
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        return value is not None and not member(value)
-
-    return holds
-
-
-def _membership(values: Values) -> Callable[[Any], bool]:
-    """Make the test for being one of `values`; Python takes True for 1, so booleans are looked up apart."""
+def _known(values: Values) -> tuple[frozenset[Any], frozenset[Any]]:
     booleans = frozenset(value for value in values if isinstance(value, bool))
-    others = frozenset(value for value in values if not isinstance(value, bool))
-
-    def member(value: Any) -> bool:
-        try:
-            return value in (booleans if isinstance(value, bool) else others)
-        except TypeError:
-            return False
-
-    return member
+    return booleans, frozenset(value for value in values if not isinstance(value, bool))
 
 
-def _starts_with(attribute: str, values: Values) -> Predicate:
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        return isinstance(value, str) and value.startswith(values)
-
-    return holds
+def _of_text(test: str) -> Callable[[Values], Test]:
+    return lambda values: (f"isinstance(@, str) and {test}", values)
 
 
-def _ends_with(attribute: str, values: Values) -> Predicate:
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        return isinstance(value, str) and value.endswith(values)
-
-    return holds
+def _matches(values: Values) -> Test:
+    return "isinstance(@, str) and {}.match(@)", Patterns(values)
 
 
-def _contains(attribute: str, values: Values) -> Predicate:
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        return isinstance(value, str) and any(part in value for part in values)
-
-    return holds
+def _of_number(comparison: str, easiest: Callable[[Values], Any]) -> Callable[[Values], Test]:
+    """Compare with the bound that is the easiest to pass: of several, one is enough."""
+    test = f"((t := type(@)) is int or t is float or number(@)) and @ {comparison} {{}}"
+    return lambda values: (test, easiest(values))
 
 
-def _matches(attribute: str, values: Values) -> Predicate:
-    patterns = Patterns(values)
-
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        return isinstance(value, str) and patterns.match(value)
-
-    return holds
-
-
-# The four comparisons are written out: one that is passed in would cost a call for every message. Of several bounds the
-# easiest to pass is enough.
-
-
-def _gt(attribute: str, values: Values) -> Predicate:
-    bound = min(values)
-
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        kind = type(value)
-        return (kind is int or kind is float or _is_number(value)) and value > bound
-
-    return holds
-
-
-def _gte(attribute: str, values: Values) -> Predicate:
-    bound = min(values)
-
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        kind = type(value)
-        return (kind is int or kind is float or _is_number(value)) and value >= bound
-
-    return holds
-
-
-def _lt(attribute: str, values: Values) -> Predicate:
-    bound = max(values)
-
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        kind = type(value)
-        return (kind is int or kind is float or _is_number(value)) and value < bound
-
-    return holds
-
-
-def _lte(attribute: str, values: Values) -> Predicate:
-    bound = max(values)
-
-    def holds(context: Mapping[str, Any]) -> bool:
-        value = context.get(attribute)
-        kind = type(value)
-        return (kind is int or kind is float or _is_number(value)) and value <= bound
-
-    return holds
-
-
-def _semver(compare: Callable[[Any, Any], bool]) -> Callable[[str, Values], Predicate]:
-    def build(attribute: str, values: Values) -> Predicate:
-        bounds = [_version(value) for value in values]
-
-        def holds(context: Mapping[str, Any]) -> bool:
-            value = context.get(attribute)
-            version = _version_of_context(value) if isinstance(value, str) else None
-            return version is not None and any(compare(version, bound) for bound in bounds)
-
-        return holds
-
-    return build
-
-
-def _exists(attribute: str, values: Values) -> Predicate:  # noqa: ARG001 - one shape for every operator
-    def holds(context: Mapping[str, Any]) -> bool:
-        return context.get(attribute) is not None
-
-    return holds
+def _of_version(compare: Callable[[Any, Any], bool]) -> Callable[[Values], Test]:
+    return lambda values: (
+        "isinstance(@, str) and compares(@, {})",
+        (compare, [_version(value) for value in values]),
+    )
 
 
 OPERATORS: Mapping[str, Operator] = {
     "in": Operator(_scalar, _in),
     "not_in": Operator(_scalar, _not_in),
     "equals": Operator(_scalar, _in),
-    "starts_with": Operator(_text, _starts_with),
-    "ends_with": Operator(_text, _ends_with),
-    "contains": Operator(_text, _contains),
+    "starts_with": Operator(_text, _of_text("@.startswith({})")),
+    "ends_with": Operator(_text, _of_text("@.endswith({})")),
+    "contains": Operator(_text, _of_text("contains(@, {})")),
     "matches": Operator(_pattern, _matches, limit=20),
-    "gt": Operator(fields.number, _gt),
-    "gte": Operator(fields.number, _gte),
-    "lt": Operator(fields.number, _lt),
-    "lte": Operator(fields.number, _lte),
-    "semver_eq": Operator(_version_text, _semver(lambda version, bound: version == bound)),
-    "semver_gt": Operator(_version_text, _semver(lambda version, bound: version > bound)),
-    "semver_gte": Operator(_version_text, _semver(lambda version, bound: version >= bound)),
-    "semver_lt": Operator(_version_text, _semver(lambda version, bound: version < bound)),
-    "semver_lte": Operator(_version_text, _semver(lambda version, bound: version <= bound)),
-    "exists": Operator(_scalar, _exists, least=0, limit=0),
+    "gt": Operator(fields.number, _of_number(">", min)),
+    "gte": Operator(fields.number, _of_number(">=", min)),
+    "lt": Operator(fields.number, _of_number("<", max)),
+    "lte": Operator(fields.number, _of_number("<=", max)),
+    "semver_eq": Operator(_version_text, _of_version(eq)),
+    "semver_gt": Operator(_version_text, _of_version(gt)),
+    "semver_gte": Operator(_version_text, _of_version(ge)),
+    "semver_lt": Operator(_version_text, _of_version(lt)),
+    "semver_lte": Operator(_version_text, _of_version(le)),
+    "exists": Operator(_scalar, lambda values: ("@ is not None", values), least=0, limit=0),
 }
 """Every operator by its word in documents."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from flags import fields
-from flags.documents import MAX_FLAGS, flag_key
+from flags.definitions import MAX_FLAGS
+from flags.documents import flag_key
 from flags.watchedfile import WatchedFile
 
 

@@ -1,4 +1,4 @@
-"""What people and programs do with the flags of a store: find, create, change, apply, revert.
+"""What people and programs do with the items of a store: find, create, change, apply, prune, revert.
 
 Every way in (command line, API, rollback) goes through here, so that holds and archives are minded everywhere. It
 reads, edits with pure functions and writes with compare-and-set, and knows the store by its port only.
@@ -6,14 +6,16 @@ reads, edits with pure functions and writes with compare-and-set, and knows the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from flags.documents import flag_document, flag_json, parse_flag
-from flags.edits import permitted
-from flags.errors import FlagExists, FlagNotFound, RevisionConflict
-from flags.model import Flag, Revision, Snapshot
+from flags.definitions import Definitions
+from flags.edits import archive, permitted
+from flags.errors import FlagExists, FlagNotFound, RevisionConflict, SegmentExists, SegmentNotFound
+from flags.items import item_json, reread
+from flags.model import Flag, Item, Revision, Segment, Snapshot
+from flags.references import check_references, references
 from flags.store import Edit, FlagStore, HistoryEntry, Write, Written
 from foundation.errors import DocumentError
 from foundation.ids import new_id
@@ -56,7 +58,7 @@ def change(  # noqa: PLR0913 - every part of a write has its name here, and all 
     Raises:
         FlagNotFound, FlagHeld, FlagArchived: one of the flags can't be edited so; nothing was changed.
         RevisionConflict: a flag was written after `expected`.
-        DocumentError: the edit made a flag that no document may hold.
+        DocumentError: the edit made a flag that no document may hold, or that refers to what is not there.
     """
 
     def plan(snapshot: Snapshot) -> list[Edit]:
@@ -74,37 +76,90 @@ def change(  # noqa: PLR0913 - every part of a write has its name here, and all 
 
 def create(
     store: FlagStore,
-    flag: Flag,
+    item: Item,
     *,
     actor: str,
     reason: str = "",
     operation: str | None = None,
     request: str = "",
 ) -> Written:
-    """Write a new flag; raises FlagExists where its key is taken, by an archived flag too."""
-    edits = _readable([Edit(replace(flag, hold=None), None)])
+    """Write a new flag or segment; raises FlagExists or SegmentExists where its key is taken, archived or not."""
+    item = replace(item, hold=None) if isinstance(item, Flag) else item
+    write = Write(operation or new_id("op"), (), actor, reason, request)
     try:
-        return store.write(Write(operation or new_id("op"), edits, actor, reason, request))
+        return _write(store, lambda _: [Edit(item, None)], write, retry=False)
     except RevisionConflict as error:
-        raise FlagExists(flag.key, store.environment) from error
+        taken = FlagExists if isinstance(item, Flag) else SegmentExists
+        raise taken(item.key, store.environment) from error
 
 
-def apply(
-    store: FlagStore, flags: Mapping[str, Flag], *, actor: str, reason: str = "", operation: str | None = None
+def put_segment(  # noqa: PLR0913 - as for `change`
+    store: FlagStore,
+    segment: Segment,
+    *,
+    actor: str,
+    reason: str = "",
+    operation: str | None = None,
+    request: str = "",
+    expected: Revision | None = None,
 ) -> Written:
-    """Make these flags so in one write, creating those that are missing and leaving all others alone.
-
-    A hold is neither set nor taken off by this. Flags that are so already are not written.
+    """Make a segment what is given, or archive it so, in one write; where it is so already, nothing is written.
 
     Raises:
-        FlagHeld: one of them is on hold and would be enabled, raised or served otherwise; nothing was changed.
+        SegmentNotFound: there is none of that key.
+        RevisionConflict: it was written after `expected`.
+        DocumentError: it is archived, and a flag still refers to it.
     """
 
     def plan(snapshot: Snapshot) -> list[Edit]:
-        edits = (_applied(snapshot, flag) for flag in flags.values())
-        return [edit for edit in edits if edit is not None]
+        before = snapshot.segments.get(segment.key)
+        if before is None:
+            raise SegmentNotFound(segment.key, store.environment)
+        if operation is None and expected is None and _same(before, segment):
+            return []
+        return [Edit(segment, expected or snapshot.versions[segment.item_key])]
 
-    return _write(store, plan, Write(operation or new_id("op"), (), actor, reason), retry=True)
+    write = Write(operation or new_id("op"), (), actor, reason, request)
+    return _write(store, plan, write, retry=expected is None)
+
+
+def apply(  # noqa: PLR0913 - as for `change`
+    store: FlagStore,
+    definitions: Definitions | Mapping[str, Flag],
+    *,
+    actor: str,
+    reason: str = "",
+    operation: str | None = None,
+    request: str = "",
+    expected: Revision | None = None,
+    prune: bool = False,
+) -> Written:
+    """Make these flags and segments so in one write, creating those that are missing.
+
+    All others are left alone, or archived where `prune` is asked for. A hold is neither set nor taken off by this.
+    What is so already is not written. Where `expected` is named, the environment has to be at that revision.
+
+    Raises:
+        RevisionConflict: the environment is at another revision than `expected`.
+        FlagHeld: one of the flags is on hold and would be enabled, raised or served otherwise; nothing was changed.
+        DocumentError: something refers to what is not there, or what would be pruned is still referred to.
+    """
+    wanted = definitions if isinstance(definitions, Definitions) else Definitions(definitions, {})
+
+    def plan(snapshot: Snapshot) -> list[Edit]:
+        if expected is not None and snapshot.revision != expected:
+            raise RevisionConflict("the environment", str(expected), str(snapshot.revision))
+        return planned(snapshot, wanted, prune=prune)
+
+    return _write(store, plan, Write(operation or new_id("op"), (), actor, reason, request), retry=expected is None)
+
+
+def planned(snapshot: Snapshot, wanted: Definitions, *, prune: bool = False) -> list[Edit]:
+    """Tell what `apply` would write to an environment as it is; raises as it does."""
+    items = [*wanted.flags.values(), *wanted.segments.values(), *(_pruned(snapshot, wanted) if prune else ())]
+    edits = [edit for edit in (_applied(snapshot, item) for item in items) if edit is not None]
+    _requirements(snapshot, edits)
+    return edits
 
 
 def revert(  # noqa: PLR0913 - as for `change`
@@ -125,7 +180,7 @@ def revert(  # noqa: PLR0913 - as for `change`
         FlagNotFound, FlagHeld, RevisionConflict: as for `change`.
     """
     target = _past(store.history(key, limit=HISTORY), revision)
-    if target is None:
+    if not isinstance(target, Flag):
         find(store, key)
         raise DocumentError("revision", "is not in the flag's history", value=str(revision or "before the first write"))
 
@@ -140,20 +195,40 @@ def revert(  # noqa: PLR0913 - as for `change`
 def _write(store: FlagStore, plan: Callable[[Snapshot], list[Edit]], write: Write, *, retry: bool) -> Written:
     for attempt in range(1, ATTEMPTS + 1):
         snapshot = store.snapshot()
-        edits = plan(snapshot)
+        edits = [replace(edit, item=reread(edit.item)) for edit in plan(snapshot)]
         if not edits:
             return Written(snapshot.revision, changed=False)
+        requires = _requirements(snapshot, edits)
         try:
-            return store.write(replace(write, edits=_readable(edits)))
-        except RevisionConflict:
-            if not retry or attempt == ATTEMPTS:
+            return store.write(replace(write, edits=tuple(edits), requires=requires))
+        except RevisionConflict as error:
+            # What the write only rests on is no business of a caller who named the revision of what it edits.
+            if attempt == ATTEMPTS or not (retry or error.key in requires):
                 raise
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _readable(edits: Sequence[Edit]) -> tuple[Edit, ...]:
-    """Take each flag through its document: what can't be read back would make the whole environment unreadable."""
-    return tuple(replace(edit, flag=parse_flag(edit.flag.key, flag_document(edit.flag))) for edit in edits)
+def _requirements(snapshot: Snapshot, edits: Sequence[Edit]) -> dict[str, Revision]:
+    """Check what edited items refer to and what refers to them; answers with what that rests on, beside the edits.
+
+    An edit that leaves all of this as it was is not checked: a kill must not fail over a reference.
+    """
+    edited = {edit.item.item_key: edit.item for edit in edits}
+    concerned = [key for key, item in edited.items() if _refers_otherwise(snapshot.item(key), item)]
+    if not concerned:
+        return {}
+    relied = check_references({**snapshot.items(), **edited}, concerned)
+    return {key: snapshot.versions[key] for key in sorted(relied - edited.keys())}
+
+
+def _refers_otherwise(before: Item | None, after: Item) -> bool:
+    """Tell whether an edit changes what an item refers to, or what others may find in it."""
+    if before is None or before.archived != after.archived:
+        return before is not None or bool(references(after))
+    if isinstance(before, Segment) or isinstance(after, Segment):
+        return False
+    named = before.prerequisites != after.prerequisites or references(before) != references(after)
+    return named or before.variants.keys() != after.variants.keys()
 
 
 def _found(snapshot: Snapshot, key: str, environment: str) -> Found:
@@ -162,20 +237,32 @@ def _found(snapshot: Snapshot, key: str, environment: str) -> Found:
     return Found(snapshot.flags[key], snapshot.versions[key])
 
 
-def _applied(snapshot: Snapshot, flag: Flag) -> Edit | None:
-    before = snapshot.flags.get(flag.key)
+def _applied(snapshot: Snapshot, item: Item) -> Edit | None:
+    before = snapshot.item(item.item_key)
+    if isinstance(item, Flag):
+        item = (
+            permitted(before, replace(item, hold=before.hold)) if isinstance(before, Flag) else replace(item, hold=None)
+        )
     if before is None:
-        return Edit(replace(flag, hold=None), None)
-    after = permitted(before, replace(flag, hold=before.hold))
-    return None if _same(before, after) else Edit(after, snapshot.versions[flag.key])
+        return Edit(item, None)
+    return None if _same(before, item) else Edit(item, snapshot.versions[item.item_key])
 
 
-def _same(before: Flag, after: Flag) -> bool:
+def _pruned(snapshot: Snapshot, wanted: Definitions) -> Iterator[Item]:
+    for key, flag in snapshot.flags.items():
+        if key not in wanted.flags and not flag.archived:
+            yield archive(flag)
+    for key, segment in snapshot.segments.items():
+        if key not in wanted.segments and not segment.archived:
+            yield replace(segment, archived=True)
+
+
+def _same(before: Item, after: Item) -> bool:
     """Compare as the store would: to Python, true equals 1."""
-    return flag_json(before) == flag_json(after)
+    return item_json(before) == item_json(after)
 
 
-def _past(history: Sequence[HistoryEntry], revision: Revision | None) -> Flag | None:
+def _past(history: Sequence[HistoryEntry], revision: Revision | None) -> Item | None:
     if revision is None:
         return history[0].before if history else None
     return next((entry.after for entry in history if entry.revision == revision), None)

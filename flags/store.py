@@ -1,34 +1,35 @@
-"""The port through which flags are written, read back and remembered; adapters stand in `flags/stores/`.
+"""The port through which flags and segments are written, read back and remembered; adapters stand in `flags/stores/`.
 
-One write changes one flag or many, all or none, and takes the environment from one revision to the next.
+One write changes one item or many, all or none, and takes the environment from one revision to the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from flags.model import Flag, Revision, Snapshot
+from flags.model import Flag, Item, Revision, Segment, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One flag's part in a write: what it becomes, and what the writer believes it was.
+    """One item's part in a write: what it becomes, and what the writer believes it was.
 
-    `expected` is the revision of the flag's last write as the writer saw it, or None if the flag must not exist yet.
+    `expected` is the revision of the item's last write as the writer saw it, or None if the item must not exist yet.
     """
 
-    flag: Flag
+    item: Item
     expected: Revision | None
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A change of one or more flags, with who made it and why.
+    """A change of one or more items, with who made it and why.
 
     The same `operation` sent again returns the first result and changes nothing. What the operation stands for is
-    `request`, a digest of what was asked for; where that is empty, it is the flags as they are to become.
+    `request`, a digest of what was asked for; where that is empty, it is the items as they are to become. `requires`
+    names items that the write rests on without changing them, each with the revision of its last write.
     """
 
     operation: str
@@ -36,6 +37,7 @@ class Write:
     actor: str
     reason: str = ""
     request: str = ""
+    requires: Mapping[str, Revision] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,42 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one revision changed: the flags as they are after it."""
+    """What one revision changed: the flags and segments as they are after it."""
 
     revision: Revision
     flags: Mapping[str, Flag]
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+
+    @property
+    def item_keys(self) -> tuple[str, ...]:
+        """The item keys of all that changed."""
+        return (*self.flags, *(segment.item_key for segment in self.segments.values()))
+
+    def onto(self, before: Snapshot) -> Snapshot:
+        """Make the snapshot that comes of this change."""
+        versions = dict.fromkeys(self.item_keys, self.revision)
+        return Snapshot(
+            self.revision,
+            {**before.flags, **self.flags},
+            {**before.versions, **versions},
+            {**before.segments, **self.segments} if self.segments else before.segments,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One write as a flag's history shows it; `at` is the store's clock in seconds since 1970."""
+    """One write as an item's history shows it; `at` is the store's clock in seconds since 1970."""
 
     revision: Revision
     at: float
     actor: str
     reason: str
-    before: Flag | None
-    after: Flag
+    before: Item | None
+    after: Item
 
 
 class FlagStore(Protocol):
-    """The flags of one environment.
+    """The flags and segments of one environment.
 
     Every method raises StoreUnreachable when the store does not answer in time.
     """
@@ -76,13 +94,13 @@ class FlagStore(Protocol):
     environment: str
 
     def snapshot(self) -> Snapshot:
-        """Read every flag at one revision."""
+        """Read every flag and segment at one revision."""
 
     def write(self, write: Write) -> Written:
         """Apply a write, all of it or none.
 
         Raises:
-            RevisionConflict: a flag was written since the revision its edit names.
+            RevisionConflict: an item was written since the revision that its edit, or `requires`, names.
             IdempotencyMismatch: the operation id was used for another write.
             StoreRefused: the store will not take writes.
             WriteUnconfirmed: applied, and too few replicas have it.
@@ -95,5 +113,5 @@ class FlagStore(Protocol):
             IdempotencyMismatch: the operation id was used for another request.
         """
 
-    def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:
-        """Read what was done to one flag, newest first."""
+    def history(self, item_key: str, *, limit: int = 50) -> list[HistoryEntry]:
+        """Read what was done to one item, newest first."""

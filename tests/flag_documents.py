@@ -39,14 +39,18 @@ VALUES_OF = {
 }
 
 
+SEGMENTS = ("beta", "staff")
+
+
 def _clause(operator):
     clause = {"attribute": st.sampled_from(ATTRIBUTES), "operator": st.just(operator)}
     if operator != "exists":
-        clause["values"] = st.lists(VALUES_OF[operator], min_size=1, max_size=3)
-    return st.fixed_dictionaries(clause)
+        clause["values"] = st.lists(VALUES_OF[operator], min_size=1, max_size=4)
+    return st.fixed_dictionaries(clause, optional={"negate": st.booleans()})
 
 
 CLAUSES = st.one_of([_clause(operator) for operator in [*VALUES_OF, "exists"]])
+SEGMENT_CLAUSES = st.fixed_dictionaries({"segment": st.sampled_from(SEGMENTS)}, optional={"negate": st.booleans()})
 
 
 @st.composite
@@ -59,10 +63,24 @@ def _splits(draw, variants):
 
 @st.composite
 def _rules(draw, variants):
-    rule = {"if": draw(st.lists(CLAUSES, min_size=1, max_size=4))}
+    rule = {"if": draw(st.lists(CLAUSES | SEGMENT_CLAUSES, min_size=1, max_size=4))}
     if draw(st.booleans()):
         return rule | {"serve": draw(st.sampled_from(variants))}
     return rule | {"split": draw(_splits(variants))}
+
+
+def _prerequisites():
+    names = st.lists(NAMES, min_size=1, max_size=2)
+    return st.fixed_dictionaries({"flag": st.sampled_from(["other", "another"]), "variants": names})
+
+
+@st.composite
+def _targets(draw, variants):
+    keys = draw(st.lists(st.text(alphabet="abc019", min_size=1, max_size=2), max_size=6, unique=True))
+    targets = {}
+    for key in keys:
+        targets.setdefault(draw(st.sampled_from(variants)), []).append(key)
+    return targets
 
 
 @st.composite
@@ -87,7 +105,14 @@ def full_documents(draw, values=None):
         "description": WORDS,
         "rollout": st.fixed_dictionaries(
             {"percentage": PERCENTAGES}, optional={"domains": st.dictionaries(NAMES, PERCENTAGES, max_size=3)}
+        )
+        | st.fixed_dictionaries(
+            {"split": _splits(names)}, optional={"domains": st.dictionaries(NAMES, PERCENTAGES, max_size=3)}
         ),
+        "prerequisites": st.lists(_prerequisites(), max_size=2, unique_by=lambda each: each["flag"]),
+        "targets": _targets(names),
+        "stickiness": st.sampled_from(ATTRIBUTES),
+        "owner": WORDS.filter(len),
         "rules": st.lists(_rules(names), max_size=3),
         "salt": NAMES,
         "tags": st.lists(NAMES, max_size=3, unique=True),
@@ -103,6 +128,9 @@ def full_documents(draw, values=None):
     }
     if len(names) > 2 or draw(st.booleans()):
         document["onVariant"] = on
+    if draw(st.booleans()):
+        document["lifetime"] = "temporary"
+        document |= draw(st.fixed_dictionaries({}, optional={"expires": st.dates().map(str)}))
     return document
 
 

@@ -138,6 +138,15 @@ def revert_flag(environment: str, key: str) -> Response:
     )
 
 
+@blueprint.post(f"{FLAG}/explain")
+@requires(Role.VIEWER)
+def explain_flag(environment: str, key: str) -> Response:
+    """Evaluate a flag for a `context`, and tell every step on the way; nothing is counted or changed."""
+    content = body(("context",))
+    context = fields.object_of(content.get("context", {}), "context", limit=1_000)
+    return jsonify(reading.explanation(connection(environment), key, context))
+
+
 @blueprint.get(f"{FLAG}/history")
 @requires(Role.VIEWER)
 def flag_history(environment: str, key: str) -> Response:

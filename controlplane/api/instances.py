@@ -14,7 +14,8 @@ from controlplane.api.requests import body
 from controlplane.auth import requires
 from controlplane.context import connection
 from flags import fields
-from flags.documents import MAX_FLAGS, flag_key
+from flags.definitions import MAX_FLAGS
+from flags.documents import flag_key
 from flags.instances import Instance
 from flags.model import Revision
 from foundation.errors import DocumentError

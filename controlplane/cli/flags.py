@@ -27,7 +27,8 @@ from controlplane.cli.common import (
 from controlplane.shapes import Json, summary
 from controlplane.wiring import Connection
 from flags import edits, service
-from flags.documents import flag_json, parse_flags
+from flags.definitions import parse_flags
+from flags.documents import flag_json
 from flags.model import ZERO, Flag, Snapshot
 from flags.percentages import weight_of
 from flags.store import Written

@@ -10,9 +10,10 @@ import math
 import threading
 from pathlib import Path
 
-from flags.documents import parse_flags
+from flags.definitions import parse_definitions
 from flags.instances import Instance
 from flags.model import Revision, Snapshot
+from flags.references import check_references
 from flags.source import Feed
 from flags.watchedfile import WatchedFile
 from foundation.clock import SYSTEM, Clock
@@ -29,7 +30,7 @@ class FileSource:
     at which it was read for an epoch.
 
     Args:
-        path: the file, in the form of `flags.documents.parse_flags`.
+        path: the file, in the form of `flags.definitions.parse_definitions`.
         clock: tells the time for the epochs.
     """
 
@@ -64,6 +65,8 @@ class FileSource:
     def _snapshot(self, file: WatchedFile) -> Snapshot:
         if file.missing:
             raise FileNotFoundError(errno.ENOENT, "there is no file of flags", str(file.path))
-        flags = parse_flags(file.document())
+        flags, segments = parse_definitions(file.document())
         revision = Revision(int(self._clock.now() * 1_000_000), 1)
-        return Snapshot(revision, flags, dict.fromkeys(flags, revision))
+        items = Snapshot(flags=flags, segments=segments).items()
+        check_references(items, items)
+        return Snapshot(revision, flags, dict.fromkeys(items, revision), segments)

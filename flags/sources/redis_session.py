@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import redis
 
-from flags.documents import flag_from_json
 from flags.instances import Instance
+from flags.items import item_from_json, parted
 from flags.model import ZERO, Revision
 from flags.source import Feed
 from flags.store import Change
@@ -138,8 +138,8 @@ def _change(entry_id: bytes, fields: list[bytes]) -> Change | None:
         return None
     keys = [key.decode() for key in fields[::2]]
     try:
-        flags = {key: flag_from_json(key, text) for key, text in zip(keys, fields[1::2], strict=True)}
+        items = parted(item_from_json(key, text) for key, text in zip(keys, fields[1::2], strict=True))
     except DocumentError:
-        return None  # the snapshot read instead names the flag in the log
+        return None  # the snapshot read instead names the item in the log
     epoch, _, rev = entry_id.partition(b"-")
-    return Change(Revision(int(epoch), int(rev)), flags)
+    return Change(Revision(int(epoch), int(rev)), *items)

@@ -10,10 +10,11 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from flags.errors import RevisionConflict
-from flags.model import ZERO, Flag, Revision, Snapshot
-from flags.store import Edit, HistoryEntry, Write, Written
+from flags.items import parted
+from flags.model import ZERO, Revision, Snapshot
+from flags.store import Change, HistoryEntry, Write, Written
 from flags.stores.memory_registry import MemoryInstanceRegistry
-from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch
+from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch, requirements
 from foundation.clock import SYSTEM, Clock
 
 __all__ = ["MemoryFlagStore", "MemoryInstanceRegistry"]
@@ -27,7 +28,7 @@ class _Done:
 
 
 class MemoryFlagStore:
-    """The flags of one environment, in this process's memory."""
+    """The flags and segments of one environment, in this process's memory."""
 
     def __init__(self, environment: str, clock: Clock = SYSTEM) -> None:
         self.environment = environment
@@ -38,7 +39,7 @@ class MemoryFlagStore:
         self._history: defaultdict[str, deque[HistoryEntry]] = defaultdict(deque)
 
     def snapshot(self) -> Snapshot:
-        """Read every flag at one revision."""
+        """Read every flag and segment at one revision."""
         return self._snapshot
 
     def write(self, write: Write) -> Written:
@@ -47,8 +48,8 @@ class MemoryFlagStore:
         with self._lock:
             if repeated := self._recall(write.operation, digest):
                 return repeated
-            for edit in write.edits:
-                self._check(edit)
+            for item_key, expected in requirements(write).items():
+                self._check(item_key, expected)
             revision = self._apply(write)
             self._done[write.operation] = _Done(digest, revision, self._clock.now() + OPERATION_SECONDS)
             return Written(revision)
@@ -58,10 +59,10 @@ class MemoryFlagStore:
         with self._lock:
             return self._recall(operation, request)
 
-    def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:
-        """Read what was done to one flag, newest first."""
+    def history(self, item_key: str, *, limit: int = 50) -> list[HistoryEntry]:
+        """Read what was done to one item, newest first."""
         with self._lock:
-            return list(self._history.get(key, ()))[:limit]
+            return list(self._history.get(item_key, ()))[:limit]
 
     def _recall(self, operation: str, digest: str) -> Written | None:
         done = self._done.get(operation)
@@ -71,19 +72,18 @@ class MemoryFlagStore:
             raise mismatch(operation)
         return Written(done.revision, repeated=True)
 
-    def _check(self, edit: Edit) -> None:
-        current = self._snapshot.versions.get(edit.flag.key)
-        if current != edit.expected:
-            raise RevisionConflict(edit.flag.key, str(edit.expected or ""), str(current or ""))
+    def _check(self, item_key: str, expected: Revision | None) -> None:
+        current = self._snapshot.versions.get(item_key)
+        if current != expected:
+            raise RevisionConflict(item_key, str(expected or ""), str(current or ""))
 
     def _apply(self, write: Write) -> Revision:
         before = self._snapshot
         epoch = before.revision.epoch if before.revision != ZERO else int(self._clock.now() * 1_000_000)
         revision = Revision(epoch, before.revision.rev + 1)
-        flags: dict[str, Flag] = {edit.flag.key: edit.flag for edit in write.edits}
-        for key, flag in flags.items():
-            entry = HistoryEntry(revision, self._clock.now(), write.actor, write.reason, before.flags.get(key), flag)
-            self._history[key].appendleft(entry)
-        versions = dict.fromkeys(flags, revision)
-        self._snapshot = Snapshot(revision, {**before.flags, **flags}, {**before.versions, **versions})
+        for item in (edit.item for edit in write.edits):
+            was = before.item(item.item_key)
+            entry = HistoryEntry(revision, self._clock.now(), write.actor, write.reason, was, item)
+            self._history[item.item_key].appendleft(entry)
+        self._snapshot = Change(revision, *parted(edit.item for edit in write.edits)).onto(before)
         return revision

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import redis
 
-from flags.documents import flag_from_json
 from flags.errors import RevisionConflict, WriteUnconfirmed
-from flags.model import Flag, Revision, Snapshot
+from flags.items import item_from_json, parted
+from flags.model import Item, Revision, Snapshot
 from flags.store import HistoryEntry, Write, Written
 from flags.stores.keys import Keys
 from flags.stores.redis_registry import RedisInstanceRegistry
-from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch
+from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch, requirements
 from foundation.errors import DocumentError, StoreUnreachable
 from foundation.redis import Script, connect, translated
 
 __all__ = ["RedisFlagStore", "RedisInstanceRegistry", "read_snapshot"]
 
 LOG_ENTRIES = 10_000
-LOG_FLAGS = 1_000
-"""Most flags in one entry of the log; a larger write makes subscribers read everything."""
+LOG_ITEMS = 1_000
+"""Most items in one entry of the log; a larger write makes subscribers read everything."""
 
 ATTEMPTS = 3
 PAUSE = 0.05
@@ -42,7 +42,7 @@ _SNAPSHOT = Script("flags.stores", "fence.lua", "snapshot.lua")
 
 
 class RedisFlagStore:
-    """The flags of one environment, in Redis.
+    """The flags and segments of one environment, in Redis.
 
     Args:
         server: a URL, or a client made by `foundation.redis.connect`.
@@ -57,7 +57,7 @@ class RedisFlagStore:
         self._timeout = timeout
 
     def snapshot(self) -> Snapshot:
-        """Read every flag at one revision."""
+        """Read every flag and segment at one revision."""
         with translated("read the flags"):
             return read_snapshot(self._client, self._keys)
 
@@ -92,11 +92,11 @@ class RedisFlagStore:
             raise mismatch(operation)
         return Written(Revision.parse(revision), repeated=True)
 
-    def history(self, key: str, *, limit: int = 50) -> list[HistoryEntry]:
-        """Read what was done to one flag, newest first."""
-        with translated("read a flag's history"):
-            entries: Any = self._client.xrevrange(self._keys.history(key), count=limit)
-        return [_history_entry(key, entry_id, fields) for entry_id, fields in entries]
+    def history(self, item_key: str, *, limit: int = 50) -> list[HistoryEntry]:
+        """Read what was done to one item, newest first."""
+        with translated("read a history"):
+            entries: Any = self._client.xrevrange(self._keys.history(item_key), count=limit)
+        return [_history_entry(item_key, entry_id, fields) for entry_id, fields in entries]
 
     def close(self) -> None:
         """Let go of connections."""
@@ -106,11 +106,11 @@ class RedisFlagStore:
         named = self._keys.named
         keys = [named("meta"), named("flags"), named("ver"), named("log"), named("audit")]
         keys.append(self._keys.operation(write.operation))
-        flags = contents(write)
-        arguments: list[str | int] = [self._keys.prefix, write.operation, body_digest(write, flags)]
-        arguments += [write.actor, write.reason, OPERATION_SECONDS, LOG_ENTRIES, LOG_FLAGS]
-        for edit in write.edits:
-            arguments += [edit.flag.key, str(edit.expected or ""), flags[edit.flag.key]]
+        items = contents(write)
+        arguments: list[str | int] = [self._keys.prefix, write.operation, body_digest(write, items)]
+        arguments += [write.actor, write.reason, OPERATION_SECONDS, LOG_ENTRIES, LOG_ITEMS]
+        for item_key, expected in requirements(write).items():
+            arguments += [item_key, str(expected or ""), items.get(item_key, "")]
         return keys, arguments
 
     def _send(self, write: Write, keys: list[str], arguments: list[str | int]) -> Written:
@@ -131,26 +131,26 @@ class RedisFlagStore:
 
 
 def read_snapshot(client: redis.Redis, keys: Keys) -> Snapshot:
-    """Read every flag at one revision, for callers who translate the library's errors themselves.
+    """Read every flag and segment at one revision, for callers who translate the library's errors themselves.
 
-    A flag that this release can't read is left out, and logged: it must not keep all others from being killed.
+    An item that this release can't read is left out, and logged: it must not keep flags from being killed.
     """
-    epoch, rev, flags, versions = _SNAPSHOT(client, [keys.named("meta")], [keys.prefix])
+    epoch, rev, items, versions = _SNAPSHOT(client, [keys.named("meta")], [keys.prefix])
+    flags, segments = parted(_readable(_pairs(items)))
     return Snapshot(
         revision=Revision(int(epoch), int(rev)),
-        flags=_readable(_pairs(flags)),
+        flags=flags,
         versions={key: Revision.parse(revision.decode()) for key, revision in _pairs(versions)},
+        segments=segments,
     )
 
 
-def _readable(documents: Iterable[tuple[str, bytes]]) -> dict[str, Flag]:
-    flags = {}
-    for key, json in documents:
+def _readable(documents: Iterable[tuple[str, bytes]]) -> Iterator[Item]:
+    for item_key, json in documents:
         try:
-            flags[key] = flag_from_json(key, json)
+            yield item_from_json(item_key, json)
         except DocumentError as error:
-            _LOG.error("flag %r can't be read and is left out: %s", key, error)
-    return flags
+            _LOG.error("%r can't be read and is left out: %s", item_key, error)
 
 
 def _pairs(flat: list[bytes]) -> list[tuple[str, bytes]]:
@@ -158,16 +158,16 @@ def _pairs(flat: list[bytes]) -> list[tuple[str, bytes]]:
 
 
 def _conflict(write: Write, key: bytes, current: bytes) -> RevisionConflict:
-    expected = next(edit.expected for edit in write.edits if edit.flag.key == key.decode())
+    expected = requirements(write)[key.decode()]
     return RevisionConflict(key.decode(), str(expected or ""), current.decode())
 
 
-def _history_entry(key: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> HistoryEntry:
+def _history_entry(item_key: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> HistoryEntry:
     return HistoryEntry(
         revision=Revision.parse(entry_id.decode()),
         at=int(fields[b"at"]) / 1_000_000,
         actor=fields[b"actor"].decode(),
         reason=fields[b"reason"].decode(),
-        before=flag_from_json(key, fields[b"before"]) if fields[b"before"] else None,
-        after=flag_from_json(key, fields[b"after"]),
+        before=item_from_json(item_key, fields[b"before"]) if fields[b"before"] else None,
+        after=item_from_json(item_key, fields[b"after"]),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flags.documents import flag_json
 from flags.errors import IdempotencyMismatch
+from flags.items import item_json
+from flags.model import Revision
 from flags.store import Write
 from foundation.canonical import digest
 from foundation.errors import DocumentError
@@ -15,17 +16,22 @@ OPERATION_SECONDS = 86_400
 
 
 def contents(write: Write) -> dict[str, str]:
-    """Put a write's flags into the form they are kept in, by key.
+    """Put a write's items into the form they are kept in, by item key.
 
     Raises:
-        DocumentError: the write has no edits, no operation, or two edits of one flag.
+        DocumentError: the write has no edits, no operation, or two edits of one item.
     """
-    flags = {edit.flag.key: flag_json(edit.flag) for edit in write.edits}
-    if not flags or not write.operation:
-        raise DocumentError("write", "has no edits" if not flags else "has no operation id")
-    if len(flags) < len(write.edits):
-        raise DocumentError("write", "edits a flag twice", value=[edit.flag.key for edit in write.edits])
-    return flags
+    items = {edit.item.item_key: item_json(edit.item) for edit in write.edits}
+    if not items or not write.operation:
+        raise DocumentError("write", "has no edits" if not items else "has no operation id")
+    if len(items) < len(write.edits):
+        raise DocumentError("write", "edits an item twice", value=[edit.item.item_key for edit in write.edits])
+    return items
+
+
+def requirements(write: Write) -> dict[str, Revision | None]:
+    """Tell at which revision a write wants each item: those it edits, and those it rests on."""
+    return {**write.requires, **{edit.item.item_key: edit.expected for edit in write.edits}}
 
 
 def mismatch(operation: str) -> IdempotencyMismatch:
@@ -33,12 +39,12 @@ def mismatch(operation: str) -> IdempotencyMismatch:
     return IdempotencyMismatch(f"operation {operation!r} was used for another write")
 
 
-def body_digest(write: Write, flags: Mapping[str, str]) -> str:
+def body_digest(write: Write, items: Mapping[str, str]) -> str:
     """Name what a write is to bring about, so that its operation id can't stand for anything else.
 
-    The revisions that the writer expected are left out: a retry that read the flags again after its own first write
+    The revisions that the writer expected are left out: a retry that read the items again after its own first write
     means the same thing.
     """
     if write.request:
         return write.request
-    return digest({"edits": dict(flags), "actor": write.actor, "reason": write.reason})
+    return digest({"edits": dict(items), "actor": write.actor, "reason": write.reason})

@@ -17,7 +17,7 @@ from flags.errors import IdempotencyMismatch, RevisionConflict, WriteUnconfirmed
 from flags.model import ZERO, Revision
 from flags.store import Edit, Write
 from flags.stores.memory import MemoryFlagStore
-from flags.stores.redis import LOG_FLAGS, RedisFlagStore
+from flags.stores.redis import LOG_ITEMS, RedisFlagStore
 from foundation.clock import ManualClock
 from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
 from foundation.ids import new_id
@@ -144,8 +144,8 @@ def test_many_flags_are_one_revision_and_a_conflict_in_one_stops_them_all(store)
 
 
 def test_a_write_of_more_flags_than_one_log_entry_takes_is_still_one_write(store):
-    done = store.write(write(*[(flag(f"f{index}"), None) for index in range(LOG_FLAGS + 1)]))
-    assert len(store.snapshot().flags) == LOG_FLAGS + 1
+    done = store.write(write(*[(flag(f"f{index}"), None) for index in range(LOG_ITEMS + 1)]))
+    assert len(store.snapshot().flags) == LOG_ITEMS + 1
     assert set(store.snapshot().versions.values()) == {done.revision}
 
 

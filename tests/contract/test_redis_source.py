@@ -12,7 +12,7 @@ from flags.model import ZERO, Snapshot
 from flags.sources import redis_session
 from flags.sources.redis import RedisSource
 from flags.store import Edit, Write
-from flags.stores.redis import LOG_FLAGS, RedisFlagStore, RedisInstanceRegistry
+from flags.stores.redis import LOG_ITEMS, RedisFlagStore, RedisInstanceRegistry
 from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
 from foundation.ids import new_id
 from foundation.redis import connect
@@ -262,7 +262,7 @@ def test_a_write_too_large_for_the_log_is_read_as_a_snapshot(server, start):
     server.write()
     client = start(server.url)
     client.has(server.store.snapshot())
-    server.write(*[f"f{index}" for index in range(LOG_FLAGS + 1)])
+    server.write(*[f"f{index}" for index in range(LOG_ITEMS + 1)])
     client.has(server.store.snapshot())
     assert client.feed.changes == []
     server.write("f1")
@@ -378,7 +378,7 @@ def test_a_flag_that_can_t_be_read_is_left_out_and_the_others_still_change(serve
     server.client.hincrby("sb:{test}:meta", "rev", 1)
     client.has(server.store.snapshot())
     assert client.feed.cursor.rev == revision.rev + 1
-    assert "flag 'broken' can't be read" in caplog.text
+    assert "'broken' can't be read" in caplog.text
 
 
 def test_a_source_can_be_run_again_after_its_end(server, start):

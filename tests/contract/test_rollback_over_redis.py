@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from flags import service
-from flags.documents import parse_flags
+from flags.definitions import parse_flags
 from flags.stores.redis import RedisFlagStore
 from flags.stores.redis_registry import RedisInstanceRegistry
 from foundation.redis import connect

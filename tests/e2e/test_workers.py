@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from flags import service
-from flags.documents import parse_flags
+from flags.definitions import parse_flags
 from flags.edits import set_percentage
 from flags.instances import Instance
 from flags.stores.redis import RedisFlagStore

@@ -168,7 +168,7 @@ def test_forks_while_other_threads_search_for_patterns_never_hang():
     run(
         """
         import random
-        from flags.evaluation import compile_flag
+        from flags.compilation import compile_flag
 
         def searching(number):
             pattern = "(?i)(x?){%d}(x|y){200}z" % (150 + number)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flags.definitions import parse_flags
 from flags.documents import (
     RESERVED,
     flag_document,
     flag_from_json,
     flag_json,
     parse_flag,
-    parse_flags,
     percentage_of,
     weight_of,
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flags import edits
 from flags.documents import MAX_DESCRIPTION, flag_from_json, flag_json, parse_flag
 from flags.errors import FlagArchived, FlagHeld
-from flags.evaluation import evaluate
+from flags.explanation import evaluate
 from flags.model import Hold, Rollout
 from tests.flag_documents import LAW, PLAIN_CONTEXTS, WEIGHTS, full_documents
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jsonschema
 
-from flags.documents import parse_flags
+from flags.definitions import parse_definitions
 from flags.evaluation import ErrorCode, Reason
 from flags.feed import Status
 from flags.operators import OPERATORS
@@ -20,11 +20,16 @@ NAMED = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`]+)`", PROSE)))
 def test_the_example_is_taken_by_the_parser_and_the_schema():
     example = read_yaml(re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1])
     jsonschema.Draft202012Validator(SCHEMA).validate(example)
-    assert parse_flags(example)["useYamlMessaging"].rollout.domains["distributions"] == 50_125
+    assert parse_definitions(example).flags["useYamlMessaging"].rollout.domains["distributions"] == 50_125
 
 
 def test_every_field_operator_reason_code_and_status_is_on_the_page():
     defined = SCHEMA["$defs"]
-    fields = {*defined["full"]["properties"], *defined["shorthand"]["properties"], *defined["rule"]["properties"]}
+    fields = {
+        *defined["full"]["properties"],
+        *defined["shorthand"]["properties"],
+        *defined["rule"]["properties"],
+        *defined["segment"]["properties"],
+    }
     words = {*fields, *OPERATORS, *Reason, *ErrorCode, *Status}
     assert words - NAMED == set()

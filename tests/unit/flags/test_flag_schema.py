@@ -10,10 +10,14 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 import flags
-from flags.documents import MAX_DESCRIPTION, MAX_DOMAINS, MAX_FLAGS, MAX_TAGS, MAX_VARIANTS, RESERVED, parse_flags
+from flags.definitions import MAX_FLAGS, parse_definitions
+from flags.documents import MAX_DESCRIPTION, MAX_DOMAINS, MAX_TAGS, MAX_VARIANTS, RESERVED
 from flags.fields import MAX_KEY, MAX_NUMBER, MAX_TEXT
 from flags.operators import MAX_VALUE, OPERATORS
 from flags.rules import MAX_CLAUSES, MAX_PARTS, MAX_RULES
+from flags.segments import MAX_SEGMENTS
+from flags.targeting import MAX_KEY as MAX_TARGETING_KEY
+from flags.targeting import MAX_PREREQUISITES, MAX_TARGETS
 from foundation.documents import read_yaml
 from foundation.errors import DocumentError
 from tests.flag_documents import JSON_VALUES, LAW, full_documents, shorthand_documents
@@ -33,6 +37,10 @@ BEYOND_A_SCHEMA = (
     "is not a semantic version",
     "holds half of a surrogate pair",
     "is too large",
+    "name a flag twice",
+    "name a key twice",
+    "is the flag itself",
+    "is not a date",
 )
 
 WORDS = (
@@ -47,6 +55,15 @@ WORDS = (
     "flags",
     "serve",
     "split",
+    "segment",
+    "segments",
+    "negate",
+    "prerequisites",
+    "targets",
+    "lifetime",
+    "expires",
+    "temporary",
+    "2027-01-31",
 )
 JUNK = JSON_VALUES | st.sampled_from(
     [*OPERATORS, *WORDS, "on", "off", "a\n", "", "x" * 101, 101, -1, 2**53, 1e300, [], {}]
@@ -56,7 +73,7 @@ JUNK = JSON_VALUES | st.sampled_from(
 def refusal(document):
     """What the parser says against a document; None if nothing."""
     try:
-        parse_flags(document)
+        parse_definitions(document)
     except DocumentError as error:
         return error
     return None
@@ -156,16 +173,23 @@ def test_the_bounds_in_the_schema_are_the_parsers():
     assert defined["description"]["maxLength"] == MAX_DESCRIPTION
     assert defined["number"] == {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
     assert (full["tags"]["maxItems"], full["rules"]["maxItems"]) == (MAX_TAGS, MAX_RULES)
-    assert (rule["if"]["maxItems"], rule["split"]["maxItems"]) == (MAX_CLAUSES, MAX_PARTS)
+    assert (rule["if"]["maxItems"], defined["split"]["maxItems"]) == (MAX_CLAUSES, MAX_PARTS)
+    assert (full["prerequisites"]["maxItems"], full["targets"]["maxProperties"]) == (MAX_PREREQUISITES, MAX_VARIANTS)
+    assert full["targets"]["additionalProperties"]["maxItems"] == MAX_TARGETS
+    assert full["targets"]["additionalProperties"]["items"]["maxLength"] == MAX_TARGETING_KEY
+    assert defined["segments"]["maxProperties"] == MAX_SEGMENTS
+    assert defined["segment"]["properties"]["if"]["maxItems"] == MAX_CLAUSES
     assert defined["json"]["anyOf"][1]["maxLength"] == MAX_TEXT
     assert defined["json"]["anyOf"][4]["propertyNames"]["maxLength"] == MAX_KEY
-    for clause in defined["clause"]["anyOf"]:
+    for clause in defined["comparison"]["anyOf"]:
         for operator in clause["properties"]["operator"]["enum"]:
             assert clause["properties"]["values"]["maxItems"] == OPERATORS[operator].limit
             assert ("values" in clause["required"]) == (OPERATORS[operator].least > 0)
 
 
 def test_the_schema_knows_every_operator():
-    known = [word for clause in SCHEMA["$defs"]["clause"]["anyOf"] for word in clause["properties"]["operator"]["enum"]]
+    known = [
+        word for clause in SCHEMA["$defs"]["comparison"]["anyOf"] for word in clause["properties"]["operator"]["enum"]
+    ]
     assert known == list(OPERATORS)
     assert MAX_VALUE == 1_000

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from flags import edits, service
-from flags.documents import parse_flag, parse_flags
+from flags.definitions import parse_flags
+from flags.documents import parse_flag
 from flags.errors import FlagArchived, FlagExists, FlagHeld, FlagNotFound, IdempotencyMismatch, RevisionConflict
 from flags.model import Flag, Hold, Revision, Rollout
 from flags.stores.memory import MemoryFlagStore
@@ -39,7 +40,7 @@ class Busy:
     def write(self, write):
         if self._times:
             self._times -= 1
-            key = write.edits[0].flag.key
+            key = write.edits[0].item.key
             described = replace(self._store.snapshot().flags[key], description=f"another {self._times}")
             service.change(self._store, [key], lambda _: described, actor="another")
         return self._store.write(write)

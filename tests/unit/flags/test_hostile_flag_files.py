@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from flags import service
-from flags.documents import parse_flags
+from flags.definitions import parse_flags
 from flags.stores.memory import MemoryFlagStore
 from foundation.clock import ManualClock
 from foundation.documents import read_json, read_yaml

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.model import Clause
-from flags.operators import OPERATORS, compile_clause
+from flags.evaluation import Kind
+from flags.explanation import evaluate
+from flags.model import Clause, Flag, Rollout, Rule, Snapshot
+from flags.operators import OPERATORS
 from flags.patterns import MAX_TEXT
+from flags.view import View
 from tests.flag_documents import CLAUSES, JSON_VALUES, LAW, ODDITIES, SCALARS, VERSIONS, Hostile
 
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
@@ -77,19 +80,38 @@ OBVIOUS = {
 
 
 def obviously(clause, context):
-    found = context.get(clause["attribute"])
+    if "segment" in clause:
+        return False  # there are none here
+    found, negate = context.get(clause["attribute"]), clause.get("negate", False)
+    if clause["operator"] == "exists":
+        return (found is None) if negate else (found is not None)
     if found is None:
         return False
+    return (not compared(clause, found)) if negate else compared(clause, found)
+
+
+def compared(clause, found):
     values = clause.get("values", [])
-    if clause["operator"] == "exists":
-        return True
     if clause["operator"] == "not_in":
         return all(not equal(found, value) for value in values)
     return any(OBVIOUS[clause["operator"]](found, value) for value in values)
 
 
 def compiled(clause):
-    return compile_clause(Clause(clause["attribute"], clause["operator"], tuple(clause.get("values", ()))))
+    """Ask a flag with a rule of this one clause: as it is compiled, and step by step."""
+    asked = Clause(
+        clause["attribute"], clause["operator"], tuple(clause.get("values", ())), clause.get("negate", False)
+    )
+    rules = (Rule((asked,), serve="on"),)
+    flag = Flag("k", True, {"on": True, "off": False}, "off", "on", rollout=Rollout(0), rules=rules)
+    view = View().replaced(Snapshot(flags={"k": flag}))
+
+    def holds(context):
+        answer = view.answer(Kind.BOOLEAN, "k", context)
+        assert answer == evaluate(flag, context)
+        return answer.value
+
+    return holds
 
 
 def holds(operator, found, *values):
@@ -113,9 +135,10 @@ def test_a_clause_equals_its_second_implementation_on_its_own_values(clause, dat
 
 @LAW
 @given(CLAUSES)
-def test_a_missing_or_null_attribute_matches_no_clause(clause):
-    assert not compiled(clause)({})
-    assert not compiled(clause)({clause["attribute"]: None})
+def test_a_missing_or_null_attribute_matches_no_clause_but_one_about_absence(clause):
+    absence = clause["operator"] == "exists" and clause.get("negate", False)
+    assert compiled(clause)({}) is absence
+    assert compiled(clause)({clause["attribute"]: None}) is absence
 
 
 @LAW

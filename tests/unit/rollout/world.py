@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from flags.documents import parse_flags
+from flags.definitions import parse_flags
 from flags.instances import Instance
 from flags.model import ZERO
 from flags.service import apply

@@ -1,0 +1,101 @@
+"""What items refer to by key: a flag to its prerequisites and to segments; and the check that all of it holds good.
+
+A document can't be checked for this by itself, so a write is checked against the environment it changes. Evaluation
+relies on none of it: where a reference leads nowhere, or round in a circle, the flag serves its off variant, and the
+clause does not match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from flags.model import SEGMENT, SEGMENT_ITEM, Clause, Flag, Item, Prerequisite, Segment
+from foundation.errors import DocumentError
+
+MAX_CHAIN = 20
+"""Flags in a chain of prerequisites, the first one included."""
+
+Items = Mapping[str, Item]
+"""Flags and segments by item key."""
+
+
+def references(item: Item) -> tuple[str, ...]:
+    """Name the items that an item refers to, by item key, each once."""
+    if isinstance(item, Segment) or not (item.rules or item.prerequisites):
+        return ()
+    clauses = (clause for rule in item.rules for clause in rule.clauses if clause.operator == SEGMENT)
+    named = [prerequisite.flag for prerequisite in item.prerequisites]
+    return tuple(dict.fromkeys([*named, *(SEGMENT_ITEM + str(clause.values[0]) for clause in clauses)]))
+
+
+def check_references(items: Items, edited: Iterable[str]) -> frozenset[str]:
+    """Check what the edited items refer to, and what refers to them, in the environment as it is to become.
+
+    Answers with every item that this rests on: if one of them changes meanwhile, it has to be checked anew.
+
+    Raises:
+        DocumentError: a reference leads to nothing, to something archived, to a variant that is not there, or in a
+            circle; or an edited item is gone, or lacks a variant, that another flag needs.
+    """
+    touched = set(edited)
+    relied: set[str] = set()
+    for key, item in items.items():
+        named = references(item)
+        if key in touched or touched.intersection(named):
+            _check_own(item, items)
+            relied.update(named)
+        if key in touched and isinstance(item, Flag):
+            relied.update(_check_chain(item, items))
+    return frozenset(relied)
+
+
+def _check_own(item: Item, items: Items) -> None:
+    if isinstance(item, Segment) or item.archived:
+        return
+    field = f"flags.{item.key}"
+    for index, prerequisite in enumerate(item.prerequisites):
+        _check_prerequisite(prerequisite.flag, prerequisite.variants, items, f"{field}.prerequisites[{index}]")
+    for at, rule in enumerate(item.rules):
+        for index, clause in enumerate(rule.clauses):
+            _check_clause(clause, items, f"{field}.rules[{at}].if[{index}].segment")
+
+
+def _check_prerequisite(key: str, variants: Iterable[str], items: Items, field: str) -> None:
+    flag = items.get(key)
+    if not isinstance(flag, Flag) or flag.archived:
+        problem = "is archived" if flag else "is not a flag of this environment"
+        raise DocumentError(f"{field}.flag", problem, value=key, expected="a flag that exists")
+    for variant in variants:
+        if variant not in flag.variants:
+            expected = f"one of {', '.join(flag.variants)}"
+            raise DocumentError(f"{field}.variants", f"name none of {key}", value=variant, expected=expected)
+
+
+def _check_clause(clause: Clause, items: Items, field: str) -> None:
+    if clause.operator != SEGMENT:
+        return
+    segment = items.get(SEGMENT_ITEM + str(clause.values[0]))
+    if segment is None or segment.archived:
+        problem = "is archived" if segment else "is not a segment of this environment"
+        raise DocumentError(field, problem, value=clause.values[0], expected="a segment that exists")
+
+
+def _check_chain(flag: Flag, items: Items) -> set[str]:
+    """Follow the prerequisites of prerequisites; answers with all of them."""
+    seen: set[str] = set()
+    level = {flag.key}
+    for _ in range(MAX_CHAIN):
+        level = {each.flag for key in level for each in _prerequisites(items.get(key))}
+        if flag.key in level:
+            field = f"flags.{flag.key}.prerequisites"
+            raise DocumentError(field, "lead back to the flag itself", value=flag.key, expected="no circle")
+        if not level:
+            return seen
+        seen |= level
+    raise DocumentError(
+        f"flags.{flag.key}.prerequisites", "form too long a chain", expected=f"at most {MAX_CHAIN} flags in a row"
+    )
+
+
+def _prerequisites(item: Item | None) -> tuple[Prerequisite, ...]:
+    return item.prerequisites if isinstance(item, Flag) else ()
