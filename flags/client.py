@@ -27,7 +27,7 @@ from flags.instances import Instance
 from flags.model import ZERO, Revision, Snapshot
 from flags.overrides import OverrideFile
 from flags.source import Source
-from flags.threads import start_threads, weakly
+from flags.threads import AFTER_FORK, start_threads, weakly
 from flags.view import View
 from foundation.clock import SYSTEM, Clock
 from foundation.errors import DocumentError
@@ -196,8 +196,8 @@ class FlagClient(Evaluator):
         self._overrides = None if self._overrides_path is None else OverrideFile(self._overrides_path)
         self._complaint = ""
 
-    def _launch(self) -> None:
-        self._threads = start_threads(self, self._source, self._feed, self._stop, self._wake)
+    def _launch(self, after: float = 0.0) -> None:
+        self._threads = start_threads(self, self._source, self._feed, self._stop, self._wake, after)
 
     def _tend(self, *, due: bool) -> None:
         """Do what is not in a hurry; `due` is said four times a second."""
@@ -212,7 +212,7 @@ class FlagClient(Evaluator):
         self._instance = after_fork(self._given, now) if self._given else plain_client(now)
         self._feed.disown()
         self._renew()
-        self._launch()
+        self._launch(AFTER_FORK)
 
     def _restore(self) -> None:
         """Take the backup into use, unless the source was quicker."""

@@ -22,6 +22,13 @@ Told = ParamSpec("Told")
 POLL = 0.25
 """Seconds between looks at the override file and at the clock."""
 
+AFTER_FORK = 0.1
+"""Seconds that a fork's threads wait before they do anything.
+
+`subprocess` with a `preexec_fn` forks as any other does, and then runs another program in the fork: that must not have
+become an instance meanwhile, which could neither evaluate nor take leave.
+"""
+
 
 class Tended(Protocol):
     """What the threads need of a client."""
@@ -38,13 +45,22 @@ class Tended(Protocol):
 
 
 def start_threads(
-    client: Tended, source: Source, feed: ClientFeed, stop: threading.Event, wake: threading.Event
+    client: Tended,
+    source: Source,
+    feed: ClientFeed,
+    stop: threading.Event,
+    wake: threading.Event,
+    after: float = 0.0,
 ) -> list[threading.Thread]:
-    """Start both threads; they end when `stop` is set, and when the client is gone. `wake` has the client tended to."""
+    """Start both threads, which begin `after` seconds; `wake` has the client tended to.
+
+    They end when `stop` is set, and when the client is gone.
+    """
     me = weakref.ref(client)
+    parts = ((_follow, (me, source, feed, stop), "source"), (_watch, (me, stop, wake), "watch"))
     threads = [
-        threading.Thread(target=_follow, args=(me, source, feed, stop), name="signalbox-source", daemon=True),
-        threading.Thread(target=_watch, args=(me, stop, wake), name="signalbox-watch", daemon=True),
+        threading.Thread(target=_later, args=(after, stop, run, *args), name=f"signalbox-{name}", daemon=True)
+        for run, args, name in parts
     ]
     for thread in threads:
         thread.start()
@@ -62,6 +78,11 @@ def weakly(method: Callable[Told, None]) -> Callable[Told, None]:
             live(*args, **kwargs)
 
     return call
+
+
+def _later(after: float, stop: threading.Event, run: Callable[..., None], *args: object) -> None:
+    if not stop.wait(after):
+        run(*args)
 
 
 def _follow(me: weakref.ref[Tended], source: Source, feed: ClientFeed, stop: threading.Event) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 import warnings
 from contextlib import closing
@@ -150,3 +151,15 @@ def test_a_forked_child_is_an_instance_of_its_own(redis_url, store, registry, op
     written = service.change(store, ["k"], edits.disable, actor="test")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert [live.acknowledged for live in registry.wait_acknowledged(written.revision, 5.0)] == [written.revision]
+
+
+def test_a_program_that_is_started_from_the_process_does_not_become_an_instance(
+    redis_url, store, registry, open_client
+):
+    client = open_client(redis_url)
+    eventually(registry.live)
+    for _ in range(10):
+        # With a `preexec_fn` the hooks of a fork run in the child, which is about to be another program.
+        done = subprocess.run(["true"], preexec_fn=lambda: time.sleep(0.03), check=False)  # noqa: S607
+        assert done.returncode == 0
+    assert [live.instance.id for live in registry.live()] == [client.instance.id]
