@@ -5,4 +5,5 @@ from __future__ import annotations
 from flask import Blueprint
 
 blueprint = Blueprint("api", __name__)
-ENVIRONMENT = "/api/v1/environments/<environment>"
+ENVIRONMENTS = "/api/v1/environments"
+ENVIRONMENT = f"{ENVIRONMENTS}/<environment>"

@@ -9,12 +9,13 @@ import getpass
 import json
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
 
-from controlplane.errors import NotConnected, SettingsInvalid
+from controlplane.errors import EnvironmentNotFound, NotConnected, SettingsInvalid
 from controlplane.settings import Settings, ended_up
 from controlplane.wiring import Connection
 from foundation.errors import SignalboxError, StoreRefused, StoreUnreachable
@@ -26,6 +27,7 @@ _EXIT_CODES: tuple[tuple[type[SignalboxError], int], ...] = (
     (StoreRefused, UNREACHABLE),
     (NotConnected, UNREACHABLE),
     (SettingsInvalid, USAGE),
+    (EnvironmentNotFound, USAGE),
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -105,6 +107,20 @@ def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Non
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def reach(convergence: Mapping[str, Any]) -> str:
+    """Say how far a revision has got, and who has not got it yet."""
+    live, missing = convergence["live"], convergence["missing"]
+    if not live:
+        return "no live worker to tell"
+    said = f"{convergence['acknowledged']} of {live} workers have it"
+    return f"{said}; waiting for {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else said
+
+
+def when(at: float) -> str:
+    """Say a time (seconds since 1970) in UTC; nothing for 0, which stands for one that nobody knows."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 def nothing_known(environment: str) -> str:

@@ -39,9 +39,12 @@ def page(template: str, here: str = "", *, status: int = 200, **values: Any) -> 
         Place("flags", "Flags", "ui.flags"),
         Place("instances", "Instances", "ui.instances", len(live["instances"])),
         Place("queues", "Queues", "ui.queues"),
+        Place("environments", "Environments", "ui.environments"),
     )
+    environments = [environment.name for environment in services().wiring.listed()]
     shell = {"revision": live["revision"], "unmeasured": live["unmeasured"], **_standing(live["instances"])}
-    return _render(template, status, current(), {"here": here, "places": places, "shell": shell, **values})
+    frame = {"here": here, "places": places, "shell": shell, "environments": environments}
+    return _render(template, status, current(), {**frame, **values})
 
 
 def bare_page(template: str, *, status: int = 200, **values: Any) -> Response:
@@ -55,7 +58,7 @@ def _render(template: str, status: int, principal: Principal | None, values: Map
     api = f"/api/v1/environments/{environment}"
     common = {
         "environment": environment,
-        "environments": settings.environments,
+        "environments": (environment,),
         "production": environment.startswith("prod"),
         "user": principal and {"name": principal.name, "role": principal.role.name.lower() if principal.role else ""},
         "may_write": bool(principal and principal.may(Role.OPERATOR)),

@@ -131,3 +131,19 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_flags_are_promoted_by_copying_them_and_a_client_of_the_target_gets_them(signalbox, redis_url):
+    for name in ("staging", "production"):
+        signalbox("env", "create", name)
+    signalbox("flags", "apply", "-", "--env", "staging", stdin=FLAGS)
+    signalbox("flags", "set", "useYamlMessaging", "--env", "staging", "--percentage", "100")
+    assert signalbox("env", "diff", "production", "staging", code=1).stdout.startswith("+ useYamlMessaging\n")
+    assert "1 added" in signalbox("env", "copy", "staging", "production", "--dry-run").stdout
+    with FlagClient(RedisSource(redis_url, "production"), instance=Instance("c-1.a", "c-1", "worker")) as client:
+        assert client.get_string_value("useYamlMessaging", "none", {"targetingKey": "k"}) == "none"
+        done = signalbox("env", "copy", "staging", "production", "--reason", "a good week").stdout
+        assert done.endswith("1 of 1 workers have it\n")
+        assert client.get_string_value("useYamlMessaging", "none", {"targetingKey": "k"}) == "yaml"
+    assert signalbox("env", "diff", "production", "staging").stdout == "no difference\n"
+    signalbox("env", "diff", "production", "nowhere", code=2)

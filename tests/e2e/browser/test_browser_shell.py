@@ -10,6 +10,7 @@ PAGES = (
     "instances",
     "queues",
     "queues/balance/dead-letters",
+    "environments",
     "rollback",
 )
 

@@ -24,6 +24,7 @@ PAGES = (
     "instances",
     "queues",
     "queues/balance/dead-letters",
+    "environments",
     "rollback",
 )
 
