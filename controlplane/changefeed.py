@@ -12,8 +12,8 @@ from collections.abc import Callable
 from itertools import dropwhile
 
 from controlplane.broadcast import Channel, Subscriber, encode
-from controlplane.shapes import change_shape, snapshot_shape
 from flags.model import ZERO, Revision, Snapshot
+from flags.snapshots import change_document, snapshot_document
 from flags.store import Change
 from foundation.errors import DocumentError
 
@@ -64,7 +64,7 @@ class ChangeFeed:
             if change.revision != Revision(before.revision.epoch, before.revision.rev + 1):
                 return False
             self._snapshot = change.onto(before)
-            event = encode("change", change_shape(change), str(change.revision))
+            event = encode("change", change_document(change), str(change.revision))
             self._recent.append((before.revision, event))
             self.channel.publish(event)
         self._changed(change.revision)
@@ -101,7 +101,7 @@ class ChangeFeed:
         return [event for _, event in missed] or [self._whole()]
 
     def _whole(self) -> bytes:
-        return encode("snapshot", snapshot_shape(self._snapshot), str(self._snapshot.revision))
+        return encode("snapshot", snapshot_document(self._snapshot), str(self._snapshot.revision))
 
 
 def _revision(text: str) -> Revision:

@@ -20,13 +20,13 @@ from controlplane.shapes import (
     queue_shape,
     receipt_shape,
     running_shape,
-    snapshot_shape,
 )
 from controlplane.wiring import Connection
 from flags.convergence import converged
 from flags.errors import FlagNotFound
 from flags.explanation import explain
 from flags.model import Revision, Snapshot
+from flags.snapshots import snapshot_document
 from foundation.errors import StoreRefused, StoreUnreachable
 from rollout.clearing import plain
 
@@ -138,7 +138,7 @@ def replay(connection: Connection, domain: str, ids: list[str], *, quarantine: b
 
 def snapshot(connection: Connection) -> Json:
     """Read every flag at one revision, as SDKs take it."""
-    return snapshot_shape(connection.store.snapshot())
+    return snapshot_document(connection.store.snapshot())
 
 
 def rollbacks(connection: Connection) -> list[Json]:

@@ -14,10 +14,9 @@ from flags.documents import flag_document
 from flags.explanation import Explanation
 from flags.instances import LiveInstance
 from flags.items import item_document
-from flags.model import WEIGHT_TOTAL, Flag, Item, Revision, Rollout, Segment, Snapshot
+from flags.model import WEIGHT_TOTAL, Flag, Item, Revision, Rollout, Segment
 from flags.percentages import percentage_of
-from flags.segments import segment_document
-from flags.store import Change, HistoryEntry
+from flags.store import HistoryEntry
 from messenger.formats import IDENTITY
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Delivery, QueueState
@@ -59,28 +58,6 @@ def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json
         "version": str(version),
         "changed": {"at": last.at, "by": last.actor, "reason": last.reason} if last else None,
         "percentages": percentages_shape(flag.rollout),
-    }
-
-
-def snapshot_shape(snapshot: Snapshot) -> Json:
-    """Show all items at one revision, archived ones included: who holds a copy must learn that one was put away.
-
-    `versions` are by item key, under which a segment is called `segment:<key>`.
-    """
-    return {
-        "revision": str(snapshot.revision),
-        "flags": {key: flag_document(flag) for key, flag in sorted(snapshot.flags.items())},
-        "segments": {key: segment_document(segment) for key, segment in sorted(snapshot.segments.items())},
-        "versions": {key: str(version) for key, version in sorted(snapshot.versions.items())},
-    }
-
-
-def change_shape(change: Change) -> Json:
-    """Show what one revision changed: the items as they are after it."""
-    return {
-        "revision": str(change.revision),
-        "flags": {key: flag_document(flag) for key, flag in sorted(change.flags.items())},
-        "segments": {key: segment_document(segment) for key, segment in sorted(change.segments.items())},
     }
 
 

@@ -1,6 +1,6 @@
 """Snapshots and changes as JSON documents: as the API sends them to SDKs, and as a backup keeps them on disk.
 
-What cannot be read is handled as the stores do: one flag of a later release must not keep all others from being killed.
+What cannot be read is handled as the stores do: one item of a later release must not keep all others from being killed.
 Knows neither HTTP nor files.
 """
 
@@ -13,33 +13,34 @@ from typing import Any, TypeVar
 from flags import fields
 from flags.documents import flag_document, parse_flag
 from flags.model import Revision, Snapshot
+from flags.segments import parse_segment, segment_document
 from flags.store import Change
 from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
+Read = TypeVar("Read")
 
 
 def snapshot_document(snapshot: Snapshot) -> dict[str, Any]:
-    """Write everything at one revision, archived flags included: who holds a copy must learn that one was put away."""
+    """Write all items at one revision, archived ones included: who holds a copy must learn that one was put away.
+
+    `versions` are by item key, under which a segment is called `segment:<key>`.
+    """
     return {
         "revision": str(snapshot.revision),
-        "flags": {key: flag_document(flag) for key, flag in sorted(snapshot.flags.items())},
+        **_items(snapshot),
         "versions": {key: str(version) for key, version in sorted(snapshot.versions.items())},
     }
 
 
 def change_document(change: Change) -> dict[str, Any]:
-    """Write what one revision changed: the flags as they are after it."""
-    return {
-        "revision": str(change.revision),
-        "flags": {key: flag_document(flag) for key, flag in sorted(change.flags.items())},
-    }
+    """Write what one revision changed: the items as they are after it."""
+    return {"revision": str(change.revision), **_items(change)}
 
 
 def read_snapshot(document: Any) -> Snapshot:
-    """Read a snapshot; a flag that this release can't read is left out, and logged.
+    """Read a snapshot; an item that this release can't read is left out, and logged.
 
     Raises:
         DocumentError: it is not a snapshot.
@@ -47,9 +48,10 @@ def read_snapshot(document: Any) -> Snapshot:
     content = fields.object_of(document, "")
     versions = fields.object_of(content.get("versions"), "versions")
     return Snapshot(
-        revision=revision_of(content),
-        flags=_readable(content, "flags", parse_flag),
-        versions={key: _revision(version, f"versions.{key}") for key, version in versions.items()},
+        revision_of(content),
+        _readable(content, "flags", parse_flag),
+        {key: _revision(version, f"versions.{key}") for key, version in versions.items()},
+        _readable(content, "segments", parse_segment),
     )
 
 
@@ -57,11 +59,10 @@ def read_change(document: Any) -> Change:
     """Read a change.
 
     Raises:
-        DocumentError: it is not one, or holds a flag that this release can't read: a snapshot has to do instead.
+        DocumentError: it is not one, or holds an item that this release can't read: a snapshot has to do instead.
     """
     content = fields.object_of(document, "")
-    changed = fields.object_of(content.get("flags"), "flags")
-    return Change(revision_of(content), {key: parse_flag(key, flag) for key, flag in changed.items()})
+    return Change(revision_of(content), _read(content, "flags", parse_flag), _read(content, "segments", parse_segment))
 
 
 def revision_of(content: Mapping[str, Any]) -> Revision:
@@ -73,9 +74,20 @@ def _revision(value: Any, field: str) -> Revision:
     return Revision.parse(fields.text(value, field, limit=40))
 
 
-def _readable(content: Mapping[str, Any], name: str, parse: Callable[[str, Any], Item]) -> dict[str, Item]:
+def _items(held: Snapshot | Change) -> dict[str, Any]:
+    return {
+        "flags": {key: flag_document(flag) for key, flag in sorted(held.flags.items())},
+        "segments": {key: segment_document(segment) for key, segment in sorted(held.segments.items())},
+    }
+
+
+def _read(content: Mapping[str, Any], name: str, parse: Callable[[str, Any], Read]) -> dict[str, Read]:
+    return {key: parse(key, document) for key, document in fields.object_of(content.get(name, {}), name).items()}
+
+
+def _readable(content: Mapping[str, Any], name: str, parse: Callable[[str, Any], Read]) -> dict[str, Read]:
     read = {}
-    for key, document in fields.object_of(content.get(name), name).items():
+    for key, document in fields.object_of(content.get(name, {}), name).items():
         try:
             read[key] = parse(key, document)
         except DocumentError as error:
