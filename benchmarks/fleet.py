@@ -23,6 +23,10 @@ PATIENCE = 60.0
 SETTINGS = ClientSettings(start_timeout=PATIENCE)
 
 
+class NotEverywhere(Exception):
+    """A fleet is not, or no longer, as large as it should be."""
+
+
 def fill(url: str, environment: str) -> Flag:
     """Write the flags; answers with the one that will change."""
     document = {
@@ -51,7 +55,7 @@ def run_clients(source: Callable[[], Source], numbers: range, over: Any) -> None
 
 def acknowledged_writer(url: str, environment: str, flag: Flag, instances: int) -> Callable[[], float]:
     """Make the function that writes once and tells how long it took to be acknowledged by all: seconds."""
-    store, registry = RedisFlagStore(url, environment), RedisInstanceRegistry(url, environment)
+    store, registry = RedisFlagStore(url, environment), RedisInstanceRegistry(url, environment, timeout=PATIENCE)
     wait_live(registry, instances)
     expected = store.snapshot().versions[flag.key]
     count = 0
@@ -65,7 +69,7 @@ def acknowledged_writer(url: str, environment: str, flag: Flag, instances: int) 
         live = registry.wait_acknowledged(expected, PATIENCE)
         took = time.monotonic() - started
         if len(live) != instances or not converged(expected, live, [flag.key]).reached:
-            raise SystemExit(f"revision {expected} is not everywhere: {len(live)} of {instances} live")
+            raise NotEverywhere(f"revision {expected} is not everywhere: {len(live)} of {instances} instances are live")
         return took
 
     return write
@@ -76,5 +80,5 @@ def wait_live(registry: RedisInstanceRegistry, instances: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while (live := len(registry.live())) < instances:
         if time.monotonic() > deadline:
-            raise SystemExit(f"only {live} of {instances} instances came up")
+            raise NotEverywhere(f"only {live} of {instances} instances came up")
         time.sleep(0.05)

@@ -34,12 +34,13 @@ from typing import Any
 
 from fanout import LOOPS, entry_writer, run_loops
 from figures import Figure, report
-from fleet import acknowledged_writer, fill, run_clients
+from fleet import NotEverywhere, acknowledged_writer, fill, run_clients
 
 from flags.documents import flag_json
 from flags.sources.http import HttpSource
 from flags.sources.redis import RedisSource
 from foundation.embedded import EmbeddedRedis
+from foundation.errors import SignalboxError
 from foundation.lifetime import dies_with_parent
 
 ENVIRONMENT = "bench"
@@ -209,13 +210,17 @@ def over_http(ready: dict[str, Any], options: argparse.Namespace) -> list[Figure
     targets = [partial(run_clients, source, share) for share in shares(options.http, options.processes)]
     times = []
     with children(targets):
-        write = acknowledged_writer(ready["redis_url"], environment, flag, options.http)
-        for number in range(-2, options.http_rounds):
-            time.sleep(0.5)
-            took = write()
-            if number >= 0:
-                times.append(took)
-            progress(f"{options.http} instances over HTTP", number + 1, options.http_rounds)
+        try:
+            write = acknowledged_writer(ready["redis_url"], environment, flag, options.http)
+            for number in range(-2, options.http_rounds):
+                time.sleep(0.5)
+                took = write()
+                if number >= 0:
+                    times.append(took)
+                progress(f"{options.http} instances over HTTP", number + 1, options.http_rounds)
+        except (NotEverywhere, SignalboxError) as error:
+            print(f"HTTP, {options.http} instances, is not measured: {error}", file=sys.stderr)
+            return []
     return percentiles(f"HTTP, {options.http} instances, acknowledged by all", times)
 
 
