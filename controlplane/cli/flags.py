@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import click
@@ -22,7 +21,9 @@ from controlplane.cli.common import (
     plain,
     print_json,
     print_table,
+    reach,
     reason_option,
+    when,
 )
 from controlplane.shapes import Json, summary
 from controlplane.wiring import Connection
@@ -176,7 +177,7 @@ def flag_history(key: str, limit: int, environment: str | None, *, as_json: bool
         print_json(document)
         return
     rows = [
-        (entry["revision"], _when(entry["at"]), entry["actor"], entry["summary"], entry["reason"])
+        (entry["revision"], when(entry["at"]), entry["actor"], entry["summary"], entry["reason"])
         for entry in document["entries"]
     ]
     print_table(("REVISION", "WHEN", "WHO", "WHAT", "WHY"), rows)
@@ -224,15 +225,7 @@ def _report(connection: Connection, written: Written, keys: tuple[str, ...], *, 
         return
     for flag in flags:
         click.echo(f"{flag['key']}: {_state(flag)}, {_percentages(flag)}")
-    click.echo(f"revision {revision} · {_reach(convergence)}")
-
-
-def _reach(convergence: Json) -> str:
-    live, missing = convergence["live"], convergence["missing"]
-    if not live:
-        return "no live worker to tell"
-    said = f"{convergence['acknowledged']} of {live} workers have it"
-    return f"{said}; waiting for {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}" if missing else said
+    click.echo(f"revision {revision} · {reach(convergence)}")
 
 
 def _plan(snapshot: Snapshot, wanted: Mapping[str, Flag]) -> dict[str, str]:
@@ -270,8 +263,4 @@ def _percentages(flag: Json) -> str:
 
 def _changed(flag: Json) -> str:
     changed = flag["changed"]
-    return f"{_when(changed['at'])} by {changed['by']}" if changed else ""
-
-
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{when(changed['at'])} by {changed['by']}" if changed else ""
