@@ -147,6 +147,14 @@ def test_what_a_flag_refers_to_goes_along_where_the_target_lacks_it(staging, pro
     assert production.snapshot().segments["inner"].description == "production's"
 
 
+def test_what_a_flag_refers_to_comes_back_where_the_target_has_put_it_away(staging, production):
+    fill(staging, {"beta": BETA}, a=document(rules=in_segment("beta")))
+    fill(production, {"beta": {**BETA, "archived": True}})
+    made, _ = copying.copy(staging, production, ["a"], **WHO)
+    assert [(item.key, item.kind) for item in made.differences] == [("a", "added"), ("segment:beta", "changed")]
+    assert not production.snapshot().segments["beta"].archived
+
+
 def test_a_segment_is_copied_by_its_item_key(staging, production):
     fill(staging, {"beta": {**BETA, "description": "staging's"}}, a=document())
     fill(production, {"beta": BETA})
