@@ -43,6 +43,7 @@ _DEFAULTS: Json = {
     "owner": "",
     "lifetime": "permanent",
     "expires": "",
+    "metadata": {},
     "hold": None,
     "archived": False,
 }
@@ -266,7 +267,7 @@ def _reworded(before: Item, after: Item) -> Iterable[str]:
 
 _NAMED = (
     *("description", "clauses", "prerequisites", "targets", "rules", "stickiness", "tags", "owner"),
-    *("temporary", "expires", "variants", "salt", "off_variant", "on_variant"),
+    *("temporary", "expires", "metadata", "variants", "salt", "off_variant", "on_variant"),
 )
 
 

@@ -238,10 +238,10 @@ class FlagClient(Evaluator):
             view = self._view
             self._view = view.replaced(snapshot) if changed is None else view.changed(snapshot, changed)
         if self._announcer.heeds_changes and view.snapshot is not None:
-            self._note(_differing(view.snapshot.flags, snapshot.flags) if changed is None else changed)
+            self._note(_differing(view.snapshot.items(), snapshot.items()) if changed is None else changed)
 
     def _note(self, changed: Iterable[str]) -> None:
-        self._announcer.note(changed)
+        self._announcer.note(self._view.concerned(changed))
         self._wake.set()
 
     def _moved(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from types import MappingProxyType
+from types import MappingProxyType as ReadOnly
 from typing import Any, NamedTuple, Protocol
 
 from flags.bucketing import ALL, threshold
@@ -92,9 +92,11 @@ def compile_flag(flag: Flag, scope: Scope = NOWHERE) -> CompiledFlag:
     return replace(_compiled(flag, kind, scope), as_float=_compiled(floats, Kind.FLOAT, scope))
 
 
-def depends_on_context(flag: Flag) -> bool:
-    """Tell whether something else than its percentages can make a flag serve one context this and another that."""
-    return bool(flag.rules or flag.targets or flag.prerequisites)
+def rollout_reason(flag: Flag, rollout: Rollout) -> Reason:
+    """Tell why a rollout serves what it serves: percentages of 0 or 100 for everyone split nothing."""
+    if rollout.split or {rollout.weight, *rollout.domains.values()} not in ({0}, {WEIGHT_TOTAL}):
+        return Reason.SPLIT
+    return Reason.DEFAULT if flag.rules or flag.targets or flag.prerequisites else Reason.STATIC
 
 
 def compile_override(key: str, value: Any) -> CompiledFlag:
@@ -111,7 +113,7 @@ def compile_clauses(clauses: Iterable[Clause], scope: Scope = NOWHERE) -> Predic
 
 
 def _override(key: str, kind: Kind, value: Any) -> CompiledFlag:
-    detail = Detail(key, value, OVERRIDE, Reason.STATIC, metadata=MappingProxyType({"source": OVERRIDE}))
+    detail = Detail(key, value, OVERRIDE, Reason.STATIC, metadata=ReadOnly({"source": OVERRIDE}))
     outcome = Outcome(value, OVERRIDE, Reason.STATIC, detail)
     return CompiledFlag(key, kind, assemble(["return {}"], [outcome]), (outcome,))
 
@@ -146,7 +148,9 @@ class _Function:
     def _outcome(self, variant: str, reason: Reason) -> Outcome[Any]:
         outcome = self.outcomes.get((variant, reason))
         if outcome is None:
-            outcome = self.outcomes[variant, reason] = Outcome(self._flag.variants[variant], variant, reason)
+            value, metadata = self._flag.variants[variant], self._flag.metadata
+            told = Detail(self._flag.key, value, variant, reason, metadata=ReadOnly(metadata)) if metadata else None
+            outcome = self.outcomes[variant, reason] = Outcome(value, variant, reason, told)
         return outcome
 
     def _prerequisite(self, prerequisite: Prerequisite) -> bool:
@@ -198,11 +202,9 @@ class _Function:
         if rollout.split:
             self._split_by_domain(rollout)
             return
-        weights = {rollout.weight, *rollout.domains.values()}
-        static = weights in ({0}, {WEIGHT_TOTAL}) and not depends_on_context(self._flag)
-        on = self._outcome(self._flag.on_variant, Reason.STATIC if static else Reason.SPLIT)
-        off = self._outcome(self._flag.off_variant, Reason.STATIC if static else Reason.SPLIT)
-        if len(weights) > 1:
+        reason = rollout_reason(self._flag, rollout)
+        on, off = self._outcome(self._flag.on_variant, reason), self._outcome(self._flag.off_variant, reason)
+        if {rollout.weight, *rollout.domains.values()} != {rollout.weight}:
             bounds = {domain: threshold(weight) for domain, weight in rollout.domains.items()}
             self._line('bound = {}(context.get("domain"), {})', bounds.get, threshold(rollout.weight))
             self._below(on, off)
@@ -263,5 +265,5 @@ def _meeting(needed: Needed, prerequisite: Prerequisite) -> Iterable[Outcome[Any
 
 def _unmet(flag: Flag, needed: str) -> Outcome[Any]:
     off = flag.off_variant
-    value, metadata = flag.variants[off], MappingProxyType({"prerequisite": needed})
+    value, metadata = flag.variants[off], ReadOnly({**flag.metadata, "prerequisite": needed})
     return Outcome(value, off, Reason.DISABLED, Detail(flag.key, value, off, Reason.DISABLED, metadata=metadata))

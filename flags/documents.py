@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from flags import fields
-from flags.model import Flag, Hold, Prerequisite, Rollout
+from flags.model import Flag, Hold, Prerequisite, Rollout, Scalar
 from flags.percentages import percentage_of, weight_of
 from flags.rules import parse_rules, parse_split, rule_document, split_document, variant_of
 from flags.targeting import parse_prerequisites, parse_targets, prerequisite_document, targets_document
@@ -43,6 +43,7 @@ MAX_DESCRIPTION = 2_000
 MAX_VARIANTS = 100
 MAX_DOMAINS = 1_000
 MAX_TAGS = 50
+MAX_METADATA = 50
 """Bounds of a document; those of single values stand in `flags.fields` and `flags.operators`."""
 
 MESSAGING_TAG = "messaging"
@@ -69,6 +70,7 @@ _FULL = (
     "owner",
     "lifetime",
     "expires",
+    "metadata",
     "hold",
     "archived",
 )
@@ -132,6 +134,7 @@ def flag_document(flag: Flag) -> dict[str, Any]:
         "owner": flag.owner,
         "lifetime": "temporary" if flag.temporary else "",
         "expires": flag.expires,
+        "metadata": dict(flag.metadata),
         "hold": _hold_document(flag.hold),
         "archived": flag.archived,
     }
@@ -189,6 +192,7 @@ def _parse_full(key: str, document: Mapping[str, Any], field: str) -> Flag:
         owner=_short_text(content, "owner", field),
         temporary=_temporary(content, field),
         expires=_expires(content, field),
+        metadata=_metadata(content["metadata"], f"{field}.metadata") if "metadata" in content else {},
         hold=_hold(content["hold"], f"{field}.hold") if "hold" in content else None,
         archived=fields.boolean(content.get("archived", False), f"{field}.archived"),
     )
@@ -224,6 +228,19 @@ def _expires(content: Mapping[str, Any], field: str) -> str:
     except ValueError as error:
         expected = "a day such as 2027-01-31"
         raise DocumentError(f"{field}.expires", "is not a date", value=expires, expected=expected) from error
+
+
+def _metadata(value: Any, field: str) -> dict[str, Scalar]:
+    content = fields.object_of(value, field, limit=MAX_METADATA)
+    return {fields.name(name, field): _scalar(inner, f"{field}.{name}") for name, inner in content.items()}
+
+
+def _scalar(value: Any, field: str) -> Scalar:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return fields.text(value, field, limit=MAX_DESCRIPTION)
+    return fields.number(value, field)
 
 
 def _description(content: Mapping[str, Any], field: str) -> str:

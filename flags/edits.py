@@ -6,11 +6,13 @@ serves stays the off variant as it was when it was killed. An archived flag take
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from flags.documents import MAX_DESCRIPTION, flag_json
-from flags.errors import FlagArchived, FlagHeld
+from flags.errors import FlagArchived, FlagHeld, FlagSplit
 from flags.model import WEIGHT_TOTAL, Flag, Hold, Rollout
+from foundation.errors import DocumentError
 
 ALL = Rollout(WEIGHT_TOTAL)
 """What a flag without a rollout amounts to: everyone."""
@@ -46,16 +48,27 @@ def set_percentage(flag: Flag, weight: int, domain: str | None = None) -> Flag:
     Raises:
         FlagHeld: the flag is on hold, and this is more than before.
         FlagArchived: the flag is archived.
+        FlagSplit: those not listed are split between variants, so no percentage of theirs can be set.
     """
     rollout = flag.rollout or ALL
     if domain is None:
-        return set_rollout(flag, replace(rollout, weight=weight))
-    return set_rollout(flag, replace(rollout, domains={**rollout.domains, domain: weight}))
+        return set_percentages(flag, weight, rollout.domains)
+    return permitted(flag, replace(flag, rollout=replace(rollout, domains={**rollout.domains, domain: weight})))
 
 
-def set_rollout(flag: Flag, rollout: Rollout) -> Flag:
-    """Set every percentage at once; raises as `set_percentage` does."""
-    return permitted(flag, replace(flag, rollout=rollout))
+def set_percentages(flag: Flag, weight: int | None, domains: Mapping[str, int]) -> Flag:
+    """Set every percentage at once, of which a flag with a split has those of domains only: its `weight` is None.
+
+    Raises:
+        FlagHeld, FlagArchived, FlagSplit: as for `set_percentage`.
+        DocumentError: the flag has no split, and no weight was given.
+    """
+    split = flag.rollout.split if flag.rollout else ()
+    if split and weight is not None:
+        raise FlagSplit(flag.key)
+    if not split and weight is None:
+        raise DocumentError("default", "is missing", expected="the percentage of domains that are not listed")
+    return permitted(flag, replace(flag, rollout=Rollout(weight or 0, domains, split)))
 
 
 def archive(flag: Flag) -> Flag:
@@ -106,6 +119,7 @@ def _harmless(before: Flag, after: Flag) -> bool:
         owner=after.owner,
         temporary=after.temporary,
         expires=after.expires,
+        metadata=after.metadata,
         rollout=after.rollout,
         archived=after.archived,
     )

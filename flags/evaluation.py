@@ -27,6 +27,7 @@ class Reason(StrEnum):
     """Why a value was served, in OpenFeature's words."""
 
     STATIC = "STATIC"
+    DEFAULT = "DEFAULT"
     TARGETING_MATCH = "TARGETING_MATCH"
     SPLIT = "SPLIT"
     DISABLED = "DISABLED"

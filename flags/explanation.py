@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from flags.bucketing import bucket
-from flags.compilation import TARGETING_KEY, compile_clauses, depends_on_context
+from flags.compilation import TARGETING_KEY, compile_clauses, rollout_reason
 from flags.evaluation import NOTHING, OVERRIDE, Context, Detail, ErrorCode, Reason, copied, failure
 from flags.model import SEGMENT, WEIGHT_TOTAL, Clause, Flag, Prerequisite, Rollout, Snapshot, Split
 from flags.percentages import percentage_of
@@ -93,7 +93,9 @@ class _Inquiry:
             return Detail(self._key, value, OVERRIDE, Reason.STATIC, metadata={"source": OVERRIDE})
         flag = self._snapshot.flags.get(self._key)
         if flag is None or flag.archived:
-            return failure(self._key, ErrorCode.FLAG_NOT_FOUND, "the flag is archived" if flag else "no such flag")
+            return failure(
+                self._key, ErrorCode.FLAG_NOT_FOUND, f"flag {self._key} {'is archived' if flag else 'not found'}"
+            )
         return self._switched(flag) or self._conditional(flag) or self._targeted(flag) or self._ruled(flag)
 
     def _switched(self, flag: Flag) -> Detail[Any] | None:
@@ -196,7 +198,6 @@ class _Inquiry:
             self._step("domain", f"domain {_shown(domain)} {words}", domain=domain if listed else None)
         if rollout.split and not listed:
             return self._split(flag, rollout.split, "rollout")
-        plain = weights in ({0}, {WEIGHT_TOTAL}) and not rollout.split and not depends_on_context(flag)
         weight = rollout.domains[str(domain)] if listed else rollout.weight
         within = 0 < weight < WEIGHT_TOTAL
         place = self._bucket(flag) if within else None
@@ -206,7 +207,7 @@ class _Inquiry:
         if place is not None:
             words += f": bucket {place:,} of {WEIGHT_TOTAL:,} is {'below' if on else 'not below'} {weight:,}"
         self._step("rollout", f"{words}: {variant!r} is served", decided=True, bucket=place, threshold=weight)
-        return _detail(flag, variant, Reason.STATIC if plain else Reason.SPLIT)
+        return _detail(flag, variant, rollout_reason(flag, rollout))
 
     def _split(self, flag: Flag, split: Split, question: str) -> Detail[Any]:
         parts = [(variant, weight) for variant, weight in split if weight]
@@ -241,7 +242,7 @@ class _Inquiry:
 
 
 def _detail(flag: Flag, variant: str, reason: Reason, **metadata: str) -> Detail[Any]:
-    return Detail(flag.key, copied(flag.variants[variant]), variant, reason, metadata=metadata)
+    return Detail(flag.key, copied(flag.variants[variant]), variant, reason, metadata={**flag.metadata, **metadata})
 
 
 def _same(one: Any, other: Any) -> bool:

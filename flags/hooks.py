@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from flags.errors import EvaluationFailed
-from flags.evaluation import Context, Detail, ErrorCode, Kind, Reason
+from flags.evaluation import NOTHING, Context, Detail, ErrorCode, Kind, Reason
 from flags.evaluator import Evaluator
 
 logger = logging.getLogger(__name__)
@@ -22,8 +22,6 @@ Value = TypeVar("Value")
 Evaluate = Callable[[str, Value, Context | None], Detail[Value]]
 Hints = Mapping[str, Any]
 """What the owner of the hooks has to say to them; read-only."""
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,47 +73,51 @@ class HookedEvaluator:
         self._hooks = tuple(hooks)
         self._hints = MappingProxyType(dict(hints))
 
-    def get_boolean_value(self, flag_key: str, default_value: bool, context: Context | None = None) -> bool:
+    def get_boolean_value(self, flag_key: str, default_value: bool, context: Context | None = NOTHING) -> bool:
         """Evaluate a boolean flag."""
         return self.get_boolean_details(flag_key, default_value, context).value
 
-    def get_boolean_details(self, flag_key: str, default_value: bool, context: Context | None = None) -> Detail[bool]:
+    def get_boolean_details(
+        self, flag_key: str, default_value: bool, context: Context | None = NOTHING
+    ) -> Detail[bool]:
         """Evaluate a boolean flag, and say how its value came about."""
         evaluate = self._evaluator.get_boolean_details
         return self._evaluated(evaluate, HookContext(flag_key, Kind.BOOLEAN, default_value, _shown(context)), context)
 
-    def get_string_value(self, flag_key: str, default_value: str, context: Context | None = None) -> str:
+    def get_string_value(self, flag_key: str, default_value: str, context: Context | None = NOTHING) -> str:
         """Evaluate a string flag."""
         return self.get_string_details(flag_key, default_value, context).value
 
-    def get_string_details(self, flag_key: str, default_value: str, context: Context | None = None) -> Detail[str]:
+    def get_string_details(self, flag_key: str, default_value: str, context: Context | None = NOTHING) -> Detail[str]:
         """Evaluate a string flag, and say how its value came about."""
         evaluate = self._evaluator.get_string_details
         return self._evaluated(evaluate, HookContext(flag_key, Kind.STRING, default_value, _shown(context)), context)
 
-    def get_integer_value(self, flag_key: str, default_value: int, context: Context | None = None) -> int:
+    def get_integer_value(self, flag_key: str, default_value: int, context: Context | None = NOTHING) -> int:
         """Evaluate a flag whose variants are all whole numbers."""
         return self.get_integer_details(flag_key, default_value, context).value
 
-    def get_integer_details(self, flag_key: str, default_value: int, context: Context | None = None) -> Detail[int]:
+    def get_integer_details(self, flag_key: str, default_value: int, context: Context | None = NOTHING) -> Detail[int]:
         """Evaluate a flag whose variants are all whole numbers, and say how its value came about."""
         evaluate = self._evaluator.get_integer_details
         return self._evaluated(evaluate, HookContext(flag_key, Kind.INTEGER, default_value, _shown(context)), context)
 
-    def get_float_value(self, flag_key: str, default_value: float, context: Context | None = None) -> float:
+    def get_float_value(self, flag_key: str, default_value: float, context: Context | None = NOTHING) -> float:
         """Evaluate a flag of numbers, whole or not."""
         return self.get_float_details(flag_key, default_value, context).value
 
-    def get_float_details(self, flag_key: str, default_value: float, context: Context | None = None) -> Detail[float]:
+    def get_float_details(
+        self, flag_key: str, default_value: float, context: Context | None = NOTHING
+    ) -> Detail[float]:
         """Evaluate a flag of numbers, whole or not, and say how its value came about."""
         evaluate = self._evaluator.get_float_details
         return self._evaluated(evaluate, HookContext(flag_key, Kind.FLOAT, default_value, _shown(context)), context)
 
-    def get_object_value(self, flag_key: str, default_value: Any, context: Context | None = None) -> Any:
+    def get_object_value(self, flag_key: str, default_value: Any, context: Context | None = NOTHING) -> Any:
         """Evaluate a flag of objects or lists; what comes back is the caller's own copy."""
         return self.get_object_details(flag_key, default_value, context).value
 
-    def get_object_details(self, flag_key: str, default_value: Any, context: Context | None = None) -> Detail[Any]:
+    def get_object_details(self, flag_key: str, default_value: Any, context: Context | None = NOTHING) -> Detail[Any]:
         """Evaluate a flag of objects or lists, and say how its value, the caller's own copy, came about."""
         evaluate = self._evaluator.get_object_details
         return self._evaluated(evaluate, HookContext(flag_key, Kind.OBJECT, default_value, _shown(context)), context)
@@ -137,7 +139,7 @@ class HookedEvaluator:
         return detail
 
 
-def with_hooks(evaluator: Evaluator, hooks: Sequence[Hook], hints: Hints = _NOTHING) -> HookedEvaluator:
+def with_hooks(evaluator: Evaluator, hooks: Sequence[Hook], hints: Hints = NOTHING) -> HookedEvaluator:
     """Give an evaluator, such as a `FlagClient`, hooks; the evaluator itself stays without, and as quick as it was."""
     return HookedEvaluator(evaluator, hooks, hints)
 
@@ -184,7 +186,7 @@ class _Call:
 
 def _shown(context: Any) -> Context:
     """Make a read-only view of a context; what is no mapping is for the evaluation to complain of."""
-    return MappingProxyType(context) if isinstance(context, Mapping) else _NOTHING
+    return MappingProxyType(context) if isinstance(context, Mapping) else NOTHING
 
 
 def _merged(context: Any, added: Mapping[str, Any]) -> Any:

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple, Self
 
 from foundation.errors import DocumentError
 
+Scalar = bool | int | float | str
+"""A value without parts."""
+
 WEIGHT_TOTAL = 100_000
 """Weights and buckets count in parts of this: 0.001% is one part."""
 
@@ -149,6 +152,8 @@ class Flag:
     """Whether the flag is to be removed once its rollout is over."""
     expires: str = ""
     """The day, as YYYY-MM-DD, by which a temporary flag should be gone; it is a reminder, and serves as before."""
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    """What evaluations tell of the flag beside its value; Signalbox itself makes nothing of it."""
     hold: Hold | None = None
     archived: bool = False
 

@@ -119,7 +119,13 @@ class View:
             )
         if self.snapshot is None:
             return failure(key, ErrorCode.PROVIDER_NOT_READY, "no flags have arrived yet")
-        return failure(key, ErrorCode.FLAG_NOT_FOUND, "no such flag")
+        return failure(
+            key, ErrorCode.FLAG_NOT_FOUND, f"flag {key} not found" if isinstance(key, str) else "no such flag"
+        )
+
+    def concerned(self, item_keys: Iterable[str]) -> set[str]:
+        """Name the flags that items bear on: flags among them, and those that were compiled with one of them."""
+        return {key for key in self._concerned(item_keys) if not key.startswith(SEGMENT_ITEM)}
 
     def _concerned(self, item_keys: Iterable[str]) -> set[str]:
         """Add to the items named those that were compiled with them, and so on."""

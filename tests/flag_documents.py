@@ -113,6 +113,7 @@ def full_documents(draw, values=None):
         "targets": _targets(names),
         "stickiness": st.sampled_from(ATTRIBUTES),
         "owner": WORDS.filter(len),
+        "metadata": st.dictionaries(NAMES, SCALARS, max_size=3),
         "rules": st.lists(_rules(names), max_size=3),
         "salt": NAMES,
         "tags": st.lists(NAMES, max_size=3, unique=True),

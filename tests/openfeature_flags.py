@@ -8,6 +8,7 @@ from typing import Any
 TEMPLATE = {"showImages": True, "title": "Check out these pics!", "imagesPerPage": 100}
 BALLMER = {"attribute": "email", "operator": "equals", "values": ["ballmer@macrosoft.com"]}
 OUTSIDER = {"attribute": "customer", "operator": "in", "values": [False, "false"]}
+METADATA = {"string": "1.0.2", "integer": 2, "float": 0.1, "boolean": True}
 ZEROS = {
     "boolean": (False, True),
     "string": ("", "str"),
@@ -37,7 +38,7 @@ def documents() -> dict[str, Any]:
         "context-aware": flag(
             {"external": "EXTERNAL"}, {"internal": "INTERNAL"}, rules=[{"if": [OUTSIDER], "serve": "internal"}]
         ),
-        "metadata-flag": flag({"on": True}, {"off": False}),
+        "metadata-flag": flag({"on": True}, {"off": False}, metadata=METADATA),
         "boolean-disabled-flag": flag({"on": True}, {"off": False}, enabled=False),
         "string-disabled-flag": flag({"greeting": "hi"}, {"parting": "bye"}, enabled=False),
         "changing-flag": flag({"foo": "foo"}, {"bar": "bar"}),

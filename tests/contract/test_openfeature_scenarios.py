@@ -23,12 +23,11 @@ from openfeature.transaction_context import ContextVarsTransactionContextPropaga
 from flags.client import ClientSettings, FlagClient
 from flags.openfeature import SignalboxProvider
 from flags.sources.file import FileSource
-from tests.openfeature_flags import TEMPLATE, ZEROS, documents
+from tests.openfeature_flags import METADATA, TEMPLATE, ZEROS, documents
 from tests.support import eventually
 
 KINDS = list(ZEROS)
 DEFAULTS = {"boolean": False, "string": "bye", "integer": 1, "float": 0.1, "object": {"a": 1}}
-NOT_YET = pytest.mark.xfail(strict=True, reason="needs a reason, a message and metadata that the core lacks")
 RESOLVED = {
     "boolean": (True, "on"),
     "string": ("hi", "greeting"),
@@ -145,7 +144,6 @@ def test_resolves_zero_value_with_targeting(client, kind):
     assert (answer.value, answer.reason) == (ZEROS[kind][0], Reason.TARGETING_MATCH)
 
 
-@NOT_YET
 @pytest.mark.parametrize("kind", KINDS)
 def test_resolves_zero_value_with_targeting_using_default(client, kind):
     context = EvaluationContext(attributes={"email": "ballmer@none.com"})
@@ -193,15 +191,13 @@ def test_complete_evaluation_details_structure(client, kind):
     assert (answer.reason, answer.error_code) == (Reason.STATIC, None)
 
 
-@NOT_YET
 def test_flag_metadata_in_evaluation_details(client):
     metadata = client.get_boolean_details("metadata-flag", True).flag_metadata
-    assert metadata == {"string": "1.0.2", "integer": 2, "float": 0.1, "boolean": True}
+    assert metadata == METADATA
     assert [type(value) for value in metadata.values()] == [str, int, float, bool]
 
 
 @pytest.mark.parametrize("attributes", [None, {"email": None}], ids=["empty", "null"])
-@NOT_YET
 @pytest.mark.parametrize("kind", KINDS)
 def test_empty_evaluation_context_and_null_context_values(client, kind, attributes):
     context = None if attributes is None else EvaluationContext(attributes=attributes)
@@ -231,7 +227,6 @@ def test_disabled_reason(client, kind):
     assert (answer.value, answer.reason) == (DEFAULTS[kind], Reason.DISABLED)
 
 
-@NOT_YET
 def test_error_message_in_evaluation_details(client):
     answer = client.get_boolean_details("error-flag", False)
     assert answer.reason == Reason.ERROR
@@ -335,7 +330,6 @@ def test_hooks_are_told_of_errors(client, kind, key, default, code):
 # metadata.feature
 
 
-@NOT_YET
 def test_returns_metadata(client):
     test_flag_metadata_in_evaluation_details(client)
 

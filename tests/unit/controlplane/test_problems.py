@@ -15,7 +15,7 @@ from foundation.errors import DocumentError, SignalboxError, StoreRefused
 
 OF_COMMANDS_ONLY = {
     *("SETTINGS_INVALID", "START_FAILED", "RECEIPT_MALFORMED", "SIGNING_KEY_UNKNOWN", "RESTART_FAILED"),
-    *("SOURCE_UNAVAILABLE", "SOURCE_REFUSED"),
+    *("SOURCE_UNAVAILABLE", "SOURCE_REFUSED", "EVALUATION_FAILED"),
 }
 """Never raised by a request's handling, or a fault of ours where it is."""
 

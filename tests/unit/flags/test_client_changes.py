@@ -1,9 +1,12 @@
 """What `on_change` tells: which flags are other than they were, after they are in use, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from flags.client import FlagClient, Status
-from flags.model import Revision
+from flags.model import Revision, Snapshot
+from flags.segments import parse_segment
 from flags.store import Change
 from tests.flag_sources import PuppetSource, flag, snapshot
 from tests.support import eventually
@@ -38,6 +41,20 @@ def test_a_snapshot_is_told_with_the_keys_that_differ_only(client, source, told)
     source.feed.replace(snapshot(flag("a"), flag("c"), rev=7))
     eventually(lambda: told)
     assert told == [frozenset({"b", "c"})]
+
+
+def test_a_segment_or_a_prerequisite_that_changes_is_told_as_the_flags_it_bears_on(source, told):
+    rules = [{"if": [{"segment": "beta"}], "serve": "on"}]
+    relying = flag("c", prerequisites=[{"flag": "a", "variants": ["on"]}])
+    flags = {each.key: each for each in (flag("a"), flag("b", rules=rules), relying, flag("d"))}
+    beta = parse_segment("beta", {"if": [{"attribute": "plan", "operator": "equals", "values": ["gold"]}]})
+    source.first = Snapshot(Revision(1, 1), flags, segments={"beta": beta})
+    with FlagClient(source) as client:
+        client.on_change(told.append)
+        source.feed.apply(Change(Revision(1, 2), {}, {"beta": replace(beta, archived=True)}))
+        eventually(lambda: told == [frozenset({"b"})])
+        source.feed.replace(Snapshot(Revision(2, 1), {**flags, "a": flag("a", enabled=False)}, segments={"beta": beta}))
+        eventually(lambda: told[1:] == [frozenset({"a", "b", "c"})])
 
 
 def test_the_first_flags_are_no_change(told):

@@ -46,7 +46,7 @@ def test_the_first_rule_that_holds_decides_before_any_percentage():
     ruled = flag(rules=rules, rollout={"percentage": 100})
     assert served(ruled, plan="gold") == (False, Reason.TARGETING_MATCH)
     assert served(ruled, plan="silver") == (True, Reason.TARGETING_MATCH)
-    assert served(ruled, plan="bronze") == (True, Reason.SPLIT)
+    assert served(ruled, plan="bronze") == (True, Reason.DEFAULT)
 
 
 def test_a_rule_needs_all_its_clauses():
@@ -324,3 +324,14 @@ def test_an_attribute_whose_every_use_fails_is_an_error_and_no_exception():
 def test_compiling_a_flag_makes_its_details_once():
     decide = compile_flag(flag(rollout={"percentage": 50})).decide
     assert decide({"targetingKey": "a"}) is decide({"targetingKey": "a"})
+
+
+def test_the_metadata_of_a_flag_is_told_with_every_detail():
+    told = {"ticket": "OPS-7", "attempt": 2, "share": 0.5, "reviewed": True}
+    client = evaluator(flag(metadata=told, rollout={"percentage": 50}))
+    assert client.get_boolean_details("w", False, {"targetingKey": "k"}).metadata == told
+    unmet = flag(metadata=told, prerequisites=[{"flag": "missing", "variants": ["on"]}])
+    assert evaluator(unmet).get_boolean_details("w", False).metadata == {**told, "prerequisite": "missing"}
+    assert evaluate(unmet).metadata == {**told, "prerequisite": "missing"}
+    assert evaluator(flag(metadata=told, enabled=False)).get_boolean_details("w", True).metadata == told
+    assert evaluator(flag(metadata=told)).get_string_details("w", "?").metadata == {}

@@ -264,6 +264,22 @@ def test_a_held_archived_flag_is_kept_whole():
     assert flag_from_json("k", flag_json(flag)) == flag
 
 
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ([], r"^flags\.k\.metadata: is not an object"),
+        ({"ticket": None}, r"^flags\.k\.metadata\.ticket: is not a number"),
+        ({"ticket": ["OPS-7"]}, r"^flags\.k\.metadata\.ticket: is not a number"),
+        ({"ticket": float("nan")}, r"^flags\.k\.metadata\.ticket: "),
+        ({"a ticket": "OPS-7"}, r"^flags\.k\.metadata: "),
+        ({f"name{number}": 1 for number in range(51)}, r"^flags\.k\.metadata: "),
+    ],
+)
+def test_metadata_holds_names_with_one_plain_value_each(metadata, message):
+    with pytest.raises(DocumentError, match=message):
+        parse_flag("k", full(metadata=metadata))
+
+
 def test_a_whole_number_stays_an_integer_however_it_is_written():
     flag = parse_flag("k", full(variants={"on": 2.0, "off": -0.0}))
     assert [type(value) for value in flag.variants.values()] == [int, int]

@@ -62,6 +62,7 @@ WORDS = (
     "targets",
     "lifetime",
     "expires",
+    "metadata",
     "temporary",
     "2027-01-31",
 )
