@@ -19,6 +19,9 @@ from controlplane.settings import Settings
 
 API_WORKER = "controlplane.gunicorn_worker.TimedThreadWorker"
 API_THREADS = 8
+API_CONNECTIONS = 5_000
+"""Each SDK over HTTP keeps one open between its renewals; gunicorn's own bound, 1,000, would lock people out."""
+
 STREAM_CONNECTIONS = 5_500
 """More than the streams that a process admits, so that a refusal and `/healthz` still get through."""
 
@@ -78,6 +81,7 @@ def _environ(settings: Settings) -> dict[str, str]:
 
 def _api(bind: str, workers: int) -> list[str]:
     options = ["--worker-class", API_WORKER, "--workers", str(workers), "--threads", str(API_THREADS)]
+    options += ["--worker-connections", str(API_CONNECTIONS)]
     return _gunicorn(bind, options, "controlplane.app:create_app()")
 
 

@@ -79,7 +79,7 @@ class Backup:
         body = orjson.dumps({"environment": self._environment, **snapshot_document(snapshot)})
         content = _header(body) + body
         if len(content) > MAX_BYTES:
-            raise DocumentError("backup", f"would have {len(content):,} bytes", expected=f"at most {MAX_BYTES:,}")
+            raise DocumentError("backup", f"would be larger than {MAX_BYTES:,} bytes")
         if not self._holds(content):
             _replace(self._path, content)
 

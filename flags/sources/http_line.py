@@ -262,5 +262,8 @@ def checked_address(url: str) -> str:
     except ValueError:
         good = False
     if not good or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-        raise DocumentError("SIGNALBOX_URL", "is no address", value=url, expected="such as https://flags.example.com")
+        # Not shown: somebody may have put a password into it.
+        raise DocumentError(
+            "SIGNALBOX_URL", "is no address", expected="scheme and host, as in https://flags.example.com"
+        )
     return url.rstrip("/")

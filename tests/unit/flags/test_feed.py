@@ -196,6 +196,29 @@ def test_after_a_fork_the_lease_is_the_parents(client):
     assert client.feed.status is Status.READY
 
 
+def test_a_lease_can_be_renewed_by_who_is_not_in_step(client):
+    client.feed.renewed(client.clock.monotonic())
+    assert not client.feed.lapsed
+    assert (client.feed.status, client.feed.age) == (Status.INITIALIZING, math.inf)
+
+
+def test_with_a_backup_in_use_a_client_is_stale_until_its_first_snapshot(client):
+    client.feed.failed(OSError("refused"))
+    client.feed.restored()
+    assert (client.feed.status, client.feed.cursor, client.feed.age) == (Status.STALE, ZERO, math.inf)
+    client.feed.contact()
+    assert not client.feed.apply(Change(Revision(1, 1), {}))
+    assert client.feed.status is Status.STALE
+    client.feed.replace(Snapshot(Revision(1, 1)))
+    assert client.feed.status is Status.READY
+
+
+def test_a_backup_that_comes_after_the_first_snapshot_changes_nothing(client):
+    client.feed.replace(Snapshot(Revision(1, 1)))
+    client.feed.restored()
+    assert (client.feed.status, client.feed.cursor) == (Status.READY, Revision(1, 1))
+
+
 def test_every_piece_of_news_is_told(client):
     client.feed.failed(OSError())
     client.feed.replace(Snapshot(Revision(1, 1)))

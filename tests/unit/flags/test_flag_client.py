@@ -10,6 +10,8 @@ from flags.errors import FlagsError
 from flags.evaluation import ErrorCode, Reason
 from flags.instances import Instance
 from flags.model import ZERO, Revision
+from flags.sources.http import HttpSource
+from flags.sources.redis import RedisSource
 from flags.store import Change
 from foundation.clock import ManualClock
 from foundation.errors import DocumentError
@@ -231,10 +233,27 @@ def test_a_client_describes_itself_unless_it_is_told_who_it_is(make):
 
 
 def test_the_environment_is_read_by_one_method_only(monkeypatch):
-    monkeypatch.delenv("SIGNALBOX_REDIS_URL", raising=False)
+    for name in ("REDIS_URL", "URL", "TOKEN", "ENV", "BACKUP", "OVERRIDES"):
+        monkeypatch.delenv(f"SIGNALBOX_{name}", raising=False)
     with pytest.raises(DocumentError, match="SIGNALBOX_REDIS_URL: is not set"):
         FlagClient.from_environment()
     monkeypatch.setenv("SIGNALBOX_REDIS_URL", "redis://127.0.0.1:1")
     monkeypatch.setenv("SIGNALBOX_ENV", "shop")
     client = FlagClient.from_environment(settings=AT_ONCE)
     assert client._source._keys.named("meta") == "sb:{shop}:meta"
+
+
+def test_a_client_is_fed_over_http_where_no_redis_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("SIGNALBOX_REDIS_URL", raising=False)
+    monkeypatch.setenv("SIGNALBOX_URL", "https://flags.invalid")
+    monkeypatch.setenv("SIGNALBOX_TOKEN", "")
+    with pytest.raises(DocumentError, match="SIGNALBOX_TOKEN"):
+        FlagClient.from_environment()
+    monkeypatch.setenv("SIGNALBOX_TOKEN", "sb_sdk_x")
+    monkeypatch.setenv("SIGNALBOX_ENV", "shop")
+    monkeypatch.setenv("SIGNALBOX_BACKUP", str(tmp_path / "backup"))
+    client = FlagClient.from_environment()
+    assert isinstance(client._source, HttpSource)
+    assert (client._source.environment, client._backup._path) == ("shop", tmp_path / "backup")
+    monkeypatch.setenv("SIGNALBOX_REDIS_URL", "redis://127.0.0.1:1")
+    assert isinstance(FlagClient.from_environment()._source, RedisSource)
