@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from flags import fields
-from flags.model import Flag, Hold, Prerequisite, Rollout, Scalar
+from flags.model import NO_METADATA, Flag, Hold, Prerequisite, Rollout, Scalar
 from flags.percentages import percentage_of, weight_of
 from flags.rules import parse_rules, parse_split, rule_document, split_document, variant_of
 from flags.targeting import parse_prerequisites, parse_targets, prerequisite_document, targets_document
@@ -192,7 +192,7 @@ def _parse_full(key: str, document: Mapping[str, Any], field: str) -> Flag:
         owner=_short_text(content, "owner", field),
         temporary=_temporary(content, field),
         expires=_expires(content, field),
-        metadata=_metadata(content["metadata"], f"{field}.metadata") if "metadata" in content else {},
+        metadata=_metadata(content["metadata"], f"{field}.metadata") if "metadata" in content else NO_METADATA,
         hold=_hold(content["hold"], f"{field}.hold") if "hold" in content else None,
         archived=fields.boolean(content.get("archived", False), f"{field}.archived"),
     )

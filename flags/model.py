@@ -14,6 +14,9 @@ from foundation.errors import DocumentError
 Scalar = bool | int | float | str
 """A value without parts."""
 
+NO_METADATA: Mapping[str, Scalar] = {}
+"""The metadata of most flags, shared between them: there may be thousands."""
+
 WEIGHT_TOTAL = 100_000
 """Weights and buckets count in parts of this: 0.001% is one part."""
 
@@ -152,7 +155,7 @@ class Flag:
     """Whether the flag is to be removed once its rollout is over."""
     expires: str = ""
     """The day, as YYYY-MM-DD, by which a temporary flag should be gone; it is a reminder, and serves as before."""
-    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    metadata: Mapping[str, Scalar] = field(default_factory=lambda: NO_METADATA)
     """What evaluations tell of the flag beside its value; Signalbox itself makes nothing of it."""
     hold: Hold | None = None
     archived: bool = False
