@@ -62,11 +62,12 @@ def test_history_shows_what_changed_and_goes_back_to_it(tabs, product):
     product.set_percentages(FLAG, collections=10)
     product.set_percentages(FLAG, collections=70)
     tab = tabs.open(product.page(f"flags/{FLAG}?tab=history"))
-    newest = tab.get_by_role("listitem").filter(has=tab.locator("details")).first
+    writes = tab.get_by_role("main").locator("details")
+    newest = writes.first
     expect(newest).to_contain_text("rollout.domains.collections")
     expect(newest.get_by_role("deletion")).to_have_text("10")
     expect(newest.get_by_role("insertion")).to_have_text("70")
-    earlier = tab.locator("details").nth(1)
+    earlier = writes.nth(1)
     earlier.locator("summary").click()
     earlier.get_by_role("button", name="Go back to this").click()
     expect(tab.locator("#said-flag")).to_contain_text("Reverted as revision")
