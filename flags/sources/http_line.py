@@ -92,7 +92,7 @@ class Line:
         try:
             response = self._send(method, url, {**typed, **(headers or {})}, content)
             answer = Answer(response.status, self._body(response))
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a name that can't be one of a host
             self.close()
             raise _unavailable(f"{method} {url}", error) from error
         _check(method, url, response, answer.body)
@@ -113,7 +113,7 @@ class Line:
                 _check("GET", url, response, self._body(response))
             if response.headers.get_content_type() != "text/event-stream":
                 raise SourceUnavailable(f"GET {url}: answered with {response.headers.get_content_type()}, not a stream")
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a name that can't be one of a host
             self.close()
             raise _unavailable(f"GET {url}", error) from error
         return response

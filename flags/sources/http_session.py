@@ -64,7 +64,7 @@ class Session:
         self._streams_failed = 0
         self._streams_at = 0.0
         self._told = False
-        self._said = ""
+        self._reading, self._streaming = _Trouble(), _Trouble()
 
     def turn(self) -> float:
         """Follow a stream for as long as it lasts, or read once; answers how many seconds to pause."""
@@ -100,6 +100,7 @@ class Session:
         seen = self._feed.cursor
         headers = {} if seen == ZERO else {"If-None-Match": f'"{seen}"'}
         answer = self._api.call("GET", self._snapshot_url, headers)
+        self._reading.over()
         if answer.status == 304:
             self._contact()
         else:
@@ -134,7 +135,7 @@ class Session:
         self._streams_failed = 1 if settled else self._streams_failed + 1
         pause = max(getattr(why, "retry_after", 0.0), jitter(self._streams_failed, LONGEST_PAUSE))
         self._streams_at = time.monotonic() + pause
-        self._say(logging.INFO, f"streaming failed, and is tried again: {why}")
+        self._streaming.met(logging.INFO, why, "streaming failed, the API is read instead where need be")
 
     def _go_along(self, response: HTTPResponse) -> None:
         """Take event after event until the goodbye, or until it is over."""
@@ -149,6 +150,8 @@ class Session:
                     return
                 self._take(event)
                 self._told = True
+            if self._told:
+                self._streaming.over()
 
     def _take(self, event: Event) -> None:
         """Do what an event says."""
@@ -212,14 +215,27 @@ class Session:
 
     def _failed(self, error: SourceRefused | SourceUnavailable, pause: float) -> float:
         self._feed.failed(error)
-        self._say(logging.ERROR if isinstance(error, SourceRefused) else logging.WARNING, str(error))
+        if not self._stop.is_set():
+            level = logging.ERROR if isinstance(error, SourceRefused) else logging.WARNING
+            self._reading.met(level, error, "the flags can't be read")
         return pause
 
-    def _say(self, level: int, said: str) -> None:
-        """Log, once for each thing that there is to say: an outage is long, and one line tells of it."""
-        if said != self._said and not self._stop.is_set():
-            logger.log(level, said)
-        self._said = said
+
+class _Trouble:
+    """Something that fails again and again: one line in the log tells of it, and another when it fails otherwise."""
+
+    def __init__(self) -> None:
+        self._kind: type[Exception] | None = None
+
+    def met(self, level: int, error: Exception, what: str) -> None:
+        """Log a failure, unless it goes on as before."""
+        if type(error) is not self._kind:
+            logger.log(level, "%s: %s", what, error)
+        self._kind = type(error)
+
+    def over(self) -> None:
+        """Note that it works."""
+        self._kind = None
 
 
 def _events(reader: EventReader, piece: bytes) -> Iterator[Event]:

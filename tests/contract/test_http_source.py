@@ -345,6 +345,24 @@ def test_what_no_retry_will_mend_is_refused_before_anything_runs(url, environmen
     assert "Host" not in str(refused.value)
 
 
+def test_an_outage_however_long_costs_a_line_or_two_in_the_log(plane, start, store, caplog):
+    with caplog.at_level(logging.INFO, logger="flags.sources"):
+        client = start(plane.url, plane.token)
+        eventually(lambda: client.status is Status.READY and not client.lapsed)
+        for _ in range(2):
+            caplog.clear()
+            gone = answer("500 Internal Server Error")
+            plane.instead.update({"/changes": gone, "/snapshot": gone, client.instance.id: gone})
+            hub_of(plane.streams).close()
+            eventually(lambda: client.status is Status.STALE and client.lapsed)
+            time.sleep(1.0)
+            assert 1 <= len(caplog.records) <= 4, caplog.text
+            plane.streams = create_streams(plane.services)
+            plane.instead.clear()
+            eventually(lambda: client.status is Status.READY and not client.lapsed)
+            eventually(lambda: len(hub_of(plane.streams)._views))
+
+
 # Bounds and rubbish.
 
 

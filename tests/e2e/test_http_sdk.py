@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -59,6 +60,20 @@ def turn(store):
     return service.change(store, ["k"], edits.disable if enabled else edits.enable, actor="test").revision
 
 
+def read_raw(url, token):
+    """Read a stream as anybody would, to its end; answers with the list that fills meanwhile."""
+    asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - our own server
+    stream, lines = urllib.request.urlopen(asked, timeout=30), []  # noqa: S310 - the same
+
+    def read():
+        with stream:
+            lines.extend(stream)
+            lines.append(b"ended")
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
 def masters(process, port):
     """The gunicorn processes that listen on a port, masters before workers."""
     named = [pid for pid, line in processes().items() if re.search(rf"--bind \S*:{port}\b", line)]
@@ -75,10 +90,14 @@ def test_clients_follow_prove_and_leave_and_streams_that_end_say_goodbye(site, s
         revision = turn(store)
         live = registry.wait_acknowledged(revision, 5)
         assert {one.acknowledged for one in live} == {revision}
+    raw = read_raw(f"{url}/api/v1/environments/demo/changes", token)
     time.sleep(1.2)  # a stream that has lasted is sought again at once
     worker = masters(process, stream_port)[-1]
     os.kill(worker, signal.SIGTERM)  # gunicorn puts another in its place
     eventually(lambda: not alive([worker]), 10)
+    eventually(lambda: raw and raw[-1] == b"ended")
+    assert b"event: goodbye\n" in raw
+    assert b'data: {"why":"closing"}\n' in raw
     revision = turn(store)
     live = registry.wait_acknowledged(revision, 10)
     assert {one.acknowledged for one in live} == {revision}
