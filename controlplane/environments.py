@@ -12,7 +12,7 @@ from controlplane import reading
 from controlplane.difference import difference_shape
 from controlplane.shapes import Json
 from controlplane.wiring import Connection, Wiring
-from flags import copying
+from flags import applying, copying
 from flags.difference import ItemDifference, difference
 from flags.environments import Environment, environment_name
 from flags.model import Revision
@@ -48,7 +48,7 @@ def plan_copy(source: Connection, target: Connection, keys: Sequence[str] = ()) 
     """Tell what a copy would change in the target, and change nothing; raises as `copy` does."""
     _refuse_itself(source, target)
     planned = copying.plan(source.store, target.store, keys)
-    return {**_copy_shape(source, target, planned.target, planned.differences), "dry_run": True, "convergence": None}
+    return {**_copy_shape(source, target, planned.revision, planned.differences), "dry_run": True, "convergence": None}
 
 
 def copy(  # noqa: PLR0913 - every part of a write has its name here, and all but two have a default
@@ -74,7 +74,7 @@ def copy(  # noqa: PLR0913 - every part of a write has its name here, and all bu
     _refuse_itself(source, target)
     done = target.store.recall(operation, request) if operation else None
     if done:
-        revision, found = done.revision, copying.changed_at(target.store, done.revision)
+        revision, found = done.revision, applying.changed_at(target.store, done.revision)
     else:
         planned, written = copying.copy(
             source.store,

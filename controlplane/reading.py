@@ -43,7 +43,7 @@ FLOW_WINDOW = 60.0
 def flags(connection: Connection, *, archived: bool = False) -> Json:
     """List the flags by key, archived ones only where asked for."""
     snapshot = connection.store.snapshot()
-    shown = [key for key in sorted(snapshot.flags) if archived or not snapshot.flags[key].archived]
+    shown = sorted(key for key, flag in snapshot.flags.items() if archived or not flag.archived)
     return {
         "environment": connection.environment,
         "revision": str(snapshot.revision),
@@ -160,10 +160,10 @@ def rollback(connection: Connection, rollback_id: str) -> Json:
 
 def _flag(connection: Connection, snapshot: Snapshot, key: str) -> Json:
     version = snapshot.versions[key]
-    return flag_shape(snapshot.flags[key], version, _last_write(connection, key, version))
+    return flag_shape(snapshot.flags[key], version, last_write(connection, key, version))
 
 
 @lru_cache(maxsize=10_000)
-def _last_write(connection: Connection, key: str, version: Revision) -> HistoryEntry | None:
+def last_write(connection: Connection, key: str, version: Revision) -> HistoryEntry | None:
     """Read who made a write. The past does not change, so one reading for each version is enough."""
     return next((entry for entry in connection.store.history(key, limit=5) if entry.revision == version), None)

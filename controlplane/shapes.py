@@ -5,7 +5,7 @@ Times are seconds since 1970, percentages are numbers from 0 to 100, revisions a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from flags.instances import LiveInstance
 from flags.items import item_document
 from flags.model import WEIGHT_TOTAL, Flag, Item, Revision, Rollout, Segment
 from flags.percentages import percentage_of
+from flags.segments import segment_document
 from flags.store import HistoryEntry
 from messenger.formats import IDENTITY
 from messenger.frame import Frame
@@ -39,6 +40,7 @@ _DEFAULTS: Json = {
     "rules": [],
     "rollout": None,
     "stickiness": "",
+    "salt": "",
     "tags": [],
     "owner": "",
     "lifetime": "permanent",
@@ -50,7 +52,10 @@ _DEFAULTS: Json = {
 
 
 def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json:
-    """Show a flag: its document with every field in place, its version, who wrote it last, and its percentages."""
+    """Show a flag: its document with every field in place, its version, who wrote it last, and its percentages.
+
+    `stale` tells why nobody seems to need the flag any more, by `reason`; None where nothing is known of that.
+    """
     return {
         "key": flag.key,
         **_DEFAULTS,
@@ -58,16 +63,33 @@ def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json
         "onVariant": flag.on_variant,
         "version": str(version),
         "changed": {"at": last.at, "by": last.actor, "reason": last.reason} if last else None,
-        "percentages": percentages_shape(flag.rollout),
+        "percentages": percentages_shape(flag),
+        "stale": None,
     }
 
 
-def percentages_shape(rollout: Rollout | None) -> Json:
-    """Show how much of the traffic gets the on variant; a flag without a rollout serves it to everyone."""
-    if rollout is None:
-        return {"default": 100, "domains": {}}
+def segment_shape(segment: Segment, version: Revision, last: HistoryEntry | None, used: Sequence[str]) -> Json:
+    """Show a segment: its document, its version, who wrote it last, and the flags that refer to it."""
+    return {
+        "key": segment.key,
+        "description": "",
+        "archived": False,
+        **segment_document(segment),
+        "version": str(version),
+        "changed": {"at": last.at, "by": last.actor, "reason": last.reason} if last else None,
+        "flags": list(used),
+    }
+
+
+def percentages_shape(flag: Flag) -> Json:
+    """Show how much of the traffic gets the on variant; a flag without a rollout serves it to everyone.
+
+    Of a flag with a split, the default is the on variant's part of it, and can't be set as such.
+    """
+    rollout = flag.rollout or Rollout(WEIGHT_TOTAL)
+    split = sum(weight for variant, weight in rollout.split if variant == flag.on_variant)
     domains = {domain: percentage_of(weight) for domain, weight in sorted(rollout.domains.items())}
-    return {"default": percentage_of(rollout.weight), "domains": domains}
+    return {"default": percentage_of(split if rollout.split else rollout.weight), "domains": domains}
 
 
 def explanation_shape(explanation: Explanation) -> Json:

@@ -6,29 +6,15 @@ An environment's holds are its own: none is copied, and none is taken off.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from flags import service
+from flags.applying import Plan, apply, plan_on
 from flags.definitions import Definitions
-from flags.difference import ItemDifference, difference
-from flags.errors import FlagNotFound, RevisionConflict, SegmentNotFound
+from flags.errors import FlagNotFound, SegmentNotFound
 from flags.items import item_document, parted
 from flags.model import SEGMENT_ITEM, Item, Revision, Snapshot
 from flags.references import references
-from flags.store import FlagStore, HistoryEntry, Written
-
-ATTEMPTS = 10
-"""How often a copy is planned anew on what another writer left in the target."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """What a copy comes to: what it makes so, and how a target at this revision differs after it from before."""
-
-    target: Revision
-    wanted: Definitions
-    differences: list[ItemDifference]
+from flags.store import FlagStore, Written
 
 
 def documents(snapshot: Snapshot, *, archived: bool = False) -> dict[str, Mapping[str, Any]]:
@@ -37,7 +23,7 @@ def documents(snapshot: Snapshot, *, archived: bool = False) -> dict[str, Mappin
     return {item.item_key: item_document(item) for item in items if archived or not item.archived}
 
 
-def plan(source: FlagStore, target: FlagStore, keys: Sequence[str] = ()) -> Copy:
+def plan(source: FlagStore, target: FlagStore, keys: Sequence[str] = ()) -> Plan:
     """Tell what copying these items, by item key, would change; without keys, all that the source has not archived.
 
     With an item goes what it refers to, where the target lacks that: segments, and flags that are prerequisites.
@@ -48,14 +34,7 @@ def plan(source: FlagStore, target: FlagStore, keys: Sequence[str] = ()) -> Copy
         DocumentError: something would refer to what the target does not have.
     """
     ours, theirs = source.snapshot(), target.snapshot()
-    wanted = Definitions(*parted(_chosen(ours, theirs, keys, source.environment)))
-    edited = [edit.item for edit in service.planned(theirs, wanted)]
-    before = {item.item_key: theirs.item(item.item_key) for item in edited}
-    found = difference(
-        {key: item_document(item) for key, item in before.items() if item is not None},
-        {item.item_key: item_document(item) for item in edited},
-    )
-    return Copy(theirs.revision, wanted, found)
+    return plan_on(theirs, Definitions(*parted(_chosen(ours, theirs, keys, source.environment))))
 
 
 def copy(  # noqa: PLR0913 - as for `flags.service.change`
@@ -68,7 +47,7 @@ def copy(  # noqa: PLR0913 - as for `flags.service.change`
     operation: str | None = None,
     request: str = "",
     expected: Revision | None = None,
-) -> tuple[Copy, Written]:
+) -> tuple[Plan, Written]:
     """Do what `plan` tells in one write; raises as it does.
 
     Where the caller names no revision, a write that came in between is met by planning anew.
@@ -76,41 +55,15 @@ def copy(  # noqa: PLR0913 - as for `flags.service.change`
     Raises:
         RevisionConflict: the target is not at the revision `expected` any more; nothing was changed.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        planned = plan(source, target, keys)
-        if expected not in {None, planned.target}:
-            raise RevisionConflict(target.environment, str(expected), str(planned.target))
-        try:
-            return planned, service.apply(
-                target,
-                planned.wanted,
-                actor=actor,
-                reason=reason,
-                operation=operation,
-                request=request,
-                expected=planned.target,
-            )
-        except RevisionConflict:
-            if expected is not None or attempt == ATTEMPTS:
-                raise
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def changed_at(store: FlagStore, revision: Revision) -> list[ItemDifference]:
-    """Tell what the write of a revision changed, from the histories of all that was written then or later."""
-    snapshot = store.snapshot()
-    since = (
-        key for key, version in snapshot.versions.items() if version.epoch != revision.epoch or version >= revision
+    return apply(
+        target,
+        lambda: plan(source, target, keys),
+        actor=actor,
+        reason=reason,
+        operation=operation,
+        request=request,
+        expected=expected,
     )
-    entries = {key: _entry(store, key, revision) for key in since}
-    return difference(
-        {key: item_document(entry.before) for key, entry in entries.items() if entry and entry.before},
-        {key: item_document(entry.after) for key, entry in entries.items() if entry},
-    )
-
-
-def _entry(store: FlagStore, key: str, revision: Revision) -> HistoryEntry | None:
-    return next((entry for entry in store.history(key, limit=service.HISTORY) if entry.revision == revision), None)
 
 
 def _chosen(source: Snapshot, target: Snapshot, keys: Sequence[str], environment: str) -> list[Item]:

@@ -10,6 +10,7 @@
     ├── RevisionConflict      somebody wrote the flag in between: the write changed nothing
     ├── IdempotencyMismatch   the same operation id came with another body
     ├── FlagHeld              a person put the flag on hold: only a release may enable it again
+    ├── FlagSplit             the flag splits traffic between variants: it has no default percentage to set
     ├── WriteUnconfirmed      applied here, and not acknowledged by enough replicas
     ├── EvaluationFailed      what error hooks are told; evaluation itself never raises
     ├── SourceUnavailable     the control plane does not answer a client in time, or asks it to wait
@@ -111,6 +112,18 @@ class FlagHeld(FlagsError):
     """The flag is on hold after a kill; nothing but a person's release may enable it."""
 
     code = "FLAG_HELD"
+
+
+class FlagSplit(FlagsError):
+    """The flag splits its traffic between variants by weight, and so has no default percentage that could be set."""
+
+    code = "FLAG_SPLIT"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"flag {key!r} splits its traffic between variants, so there is no default percentage to set: "
+            "set that of a domain, or put another rollout in the place of the split"
+        )
 
 
 class WriteUnconfirmed(FlagsError):

@@ -93,9 +93,10 @@ def create(
         raise taken(item.key, store.environment) from error
 
 
-def put_segment(  # noqa: PLR0913 - as for `change`
+def change_segment(  # noqa: PLR0913 - as for `change`
     store: FlagStore,
-    segment: Segment,
+    key: str,
+    edit: Callable[[Segment], Segment],
     *,
     actor: str,
     reason: str = "",
@@ -103,21 +104,22 @@ def put_segment(  # noqa: PLR0913 - as for `change`
     request: str = "",
     expected: Revision | None = None,
 ) -> Written:
-    """Make a segment what is given, or archive it so, in one write; where it is so already, nothing is written.
+    """Edit one segment in one write, as `change` does flags.
 
     Raises:
         SegmentNotFound: there is none of that key.
         RevisionConflict: it was written after `expected`.
-        DocumentError: it is archived, and a flag still refers to it.
+        DocumentError: the edit archives it, and a flag still refers to it; or made one that no document may hold.
     """
 
     def plan(snapshot: Snapshot) -> list[Edit]:
-        before = snapshot.segments.get(segment.key)
+        before = snapshot.segments.get(key)
         if before is None:
-            raise SegmentNotFound(segment.key, store.environment)
-        if operation is None and expected is None and _same(before, segment):
+            raise SegmentNotFound(key, store.environment)
+        after = edit(before)
+        if operation is None and expected is None and _same(before, after):
             return []
-        return [Edit(segment, expected or snapshot.versions[segment.item_key])]
+        return [Edit(after, expected or snapshot.versions[after.item_key])]
 
     write = Write(operation or new_id("op"), (), actor, reason, request)
     return _write(store, plan, write, retry=expected is None)

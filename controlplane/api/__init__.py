@@ -1,6 +1,16 @@
 """The JSON API under `/api/v1/environments/{env}/`; its routes stand in the modules beside this one."""
 
-from controlplane.api import environment, environments, flags, instances, queues, rollback
+from controlplane.api import definitions, environment, environments, flags, instances, queues, rollback, segments
 from controlplane.api.blueprint import blueprint
 
-__all__ = ["blueprint", "environment", "environments", "flags", "instances", "queues", "rollback"]
+__all__ = [
+    "blueprint",
+    "definitions",
+    "environment",
+    "environments",
+    "flags",
+    "instances",
+    "queues",
+    "rollback",
+    "segments",
+]

@@ -12,10 +12,11 @@ from controlplane.accounts import Role
 from controlplane.api.blueprint import ENVIRONMENT, ENVIRONMENTS, blueprint
 from controlplane.api.requests import body, seen_version, stamp, wanted
 from controlplane.auth import requires
-from controlplane.context import connection, services
+from controlplane.context import connection, live_flags, services
 from flags import fields
 from flags.definitions import MAX_FLAGS
 from flags.environments import MAX_DESCRIPTION, Environment, environment_name
+from flags.model import Revision
 
 
 @blueprint.get(ENVIRONMENTS)
@@ -74,6 +75,7 @@ def copy_flags(environment: str) -> Response:
         shape = environments.plan_copy(source, target, keys)
     else:
         shape = environments.copy(source, target, keys, **asdict(mark), expected=seen)
+        live_flags().note(environment, Revision.parse(shape["revision"]))
     response = jsonify(shape)
     response.set_etag(shape["revision"])
     return response

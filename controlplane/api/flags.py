@@ -20,9 +20,11 @@ from controlplane.auth import requires
 from controlplane.context import connection, live_flags
 from controlplane.shapes import Json
 from flags import edits, fields, service
-from flags.documents import flag_document, parse_flag
-from flags.model import Flag, Revision, Rollout
+from flags.documents import MAX_DOMAINS, flag_document, parse_flag
+from flags.errors import FlagSplit
+from flags.model import Flag, Revision
 from flags.percentages import percentage_of, weight_of
+from flags.rules import split_document
 from flags.store import FlagStore, Written
 from foundation.errors import DocumentError
 from rollout.release import release
@@ -30,9 +32,12 @@ from rollout.release import release
 FLAGS = f"{ENVIRONMENT}/flags"
 FLAG = f"{FLAGS}/<path:key>"
 
-_PLAIN = ("description", "rules", "tags", "variants", "offVariant", "onVariant", "rollout", "salt")
-"""Fields of the document that a change replaces as they stand."""
-_CHANGE = (*_PLAIN, "enabled", "percentage", "domains", "reason")
+REPLACED = (
+    *("description", "variants", "offVariant", "onVariant", "prerequisites", "targets", "rules", "rollout"),
+    *("stickiness", "salt", "tags", "owner", "lifetime", "expires", "metadata"),
+)
+"""Fields of the document that a change replaces as they stand; null or an empty text takes a field away."""
+_CHANGE = (*REPLACED, "enabled", "percentage", "domains", "reason")
 _KEPT_BY_US = ("hold", "archived")
 """Fields that have routes of their own."""
 
@@ -72,7 +77,8 @@ def create_flag(environment: str) -> Response:
 def patch_flag(environment: str, key: str) -> Response:
     """Change what the body names: fields of the document, `enabled`, the default `percentage`, `domains` one by one.
 
-    In `domains` a percentage sets a domain, null makes it follow the default again.
+    A field that is null goes back to what it is without being set. In `domains` a percentage sets a domain, null makes
+    it follow the default again.
     """
     content = body(_CHANGE)
     return _change(environment, key, content, lambda flag: _patched(flag, content))
@@ -81,14 +87,15 @@ def patch_flag(environment: str, key: str) -> Response:
 @blueprint.put(f"{FLAG}/percentages")
 @requires(Role.OPERATOR)
 def put_percentages(environment: str, key: str) -> Response:
-    """Set every percentage at once: `default`, and `domains`; a domain that is not named follows the default."""
-    content = body(("default", "domains", "reason"), required=("default",))
-    domains = fields.object_of(content.get("domains", {}), "domains", limit=1_000)
-    rollout = Rollout(
-        weight_of(content["default"], "default"),
-        {fields.name(name, "domains"): weight_of(value, f"domains.{name}") for name, value in domains.items()},
-    )
-    return _change(environment, key, content, lambda flag: edits.set_rollout(flag, rollout))
+    """Set every percentage at once: `default`, and `domains`; a domain that is not named follows the default.
+
+    A flag with a split has no `default`: what its domains do not say, the split does.
+    """
+    content = body(("default", "domains", "reason"))
+    default = weight_of(content["default"], "default") if "default" in content else None
+    named = fields.object_of(content.get("domains", {}), "domains", limit=MAX_DOMAINS)
+    domains = {fields.name(name, "domains"): weight_of(value, f"domains.{name}") for name, value in named.items()}
+    return _change(environment, key, content, lambda flag: edits.set_percentages(flag, default, domains))
 
 
 @blueprint.post(f"{FLAG}/enable")
@@ -179,23 +186,32 @@ def _tagged(response: Response, flag: Json) -> Response:
 
 
 def _patched(flag: Flag, content: Mapping[str, Any]) -> Flag:
-    document = flag_document(flag) | {name: content[name] for name in _PLAIN if name in content}
+    named = {name: content[name] for name in REPLACED if name in content}
     if "percentage" in content or "domains" in content:
-        document["rollout"] = _rollout(flag.rollout or edits.ALL, content)
-    patched = parse_flag(flag.key, document)
+        if "rollout" in content:
+            raise DocumentError("rollout", "stands beside percentage or domains", expected="one or the other")
+        named["rollout"] = _rollout(flag, content)
+    document = flag_document(flag) | named
+    set_fields = {name: value for name, value in document.items() if value is not None and value != ""}
+    patched = parse_flag(flag.key, set_fields)
     if "enabled" not in content:
         return patched
     switch = edits.enable if fields.boolean(content["enabled"], "enabled") else edits.disable
     return switch(patched)
 
 
-def _rollout(rollout: Rollout, content: Mapping[str, Any]) -> Json:
+def _rollout(flag: Flag, content: Mapping[str, Any]) -> Json:
+    rollout = flag.rollout or edits.ALL
+    if rollout.split and "percentage" in content:
+        raise FlagSplit(flag.key)
     domains: dict[str, Any] = {domain: percentage_of(weight) for domain, weight in rollout.domains.items()}
     for domain, percentage in fields.object_of(content.get("domains", {}), "domains").items():
         if percentage is None:
             domains.pop(domain, None)
         else:
             domains[domain] = percentage
+    if rollout.split:
+        return {"split": split_document(rollout.split), "domains": domains}
     return {"percentage": content.get("percentage", percentage_of(rollout.weight)), "domains": domains}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flags import copying, service
+from flags import applying, copying, service
 from flags.definitions import parse_definitions
 from flags.documents import parse_flag
 from flags.edits import archive, kill
@@ -97,7 +97,7 @@ def test_a_plan_tells_what_a_copy_does_and_does_nothing(staging, production):
     fill(staging, a=document(50), b=document(60))
     before = fill(production, a=document(1))
     planned = copying.plan(staging, production)
-    assert production.snapshot().revision == before == planned.target
+    assert production.snapshot().revision == before == planned.revision
     done, _ = copying.copy(staging, production, **WHO)
     assert done.differences == planned.differences != []
 
@@ -151,7 +151,7 @@ def test_what_a_flag_refers_to_comes_back_where_the_target_has_put_it_away(stagi
     fill(staging, {"beta": BETA}, a=document(rules=in_segment("beta")))
     fill(production, {"beta": {**BETA, "archived": True}})
     made, _ = copying.copy(staging, production, ["a"], **WHO)
-    assert [(item.key, item.kind) for item in made.differences] == [("a", "added"), ("segment:beta", "changed")]
+    assert [(item.key, item.kind) for item in made.differences] == [("a", "added"), ("segment:beta", "added")]
     assert not production.snapshot().segments["beta"].archived
 
 
@@ -237,4 +237,4 @@ def test_what_a_revision_changed_can_be_told_after_others_have_written(staging, 
     fill(production, a=document(1))
     made, written = copying.copy(staging, production, **WHO, operation=new_id("op"))
     fill(production, a=document(70), c=document(5))
-    assert copying.changed_at(production, written.revision) == made.differences
+    assert applying.changed_at(production, written.revision) == made.differences

@@ -20,7 +20,7 @@ from controlplane.ui.blueprint import ENVIRONMENT, blueprint
 from controlplane.ui.views.flags import flag_page
 from flags import edits, fields, service
 from flags.errors import FlagsError, RevisionConflict
-from flags.model import Flag, Revision, Rollout
+from flags.model import Flag, Revision
 from flags.percentages import weight_of
 from flags.store import Written
 from foundation.errors import DocumentError, SignalboxError
@@ -54,8 +54,8 @@ def _act(action: str, key: str) -> Written:
         case "disable":
             return _change(key, edits.disable)
         case "percentages":
-            rollout = _rollout()
-            return _change(key, lambda flag: edits.set_rollout(flag, rollout))
+            default, domains = _percentages()
+            return _change(key, lambda flag: edits.set_percentages(flag, default, domains))
         case "release":
             return release(g.connection.store, g.connection.queues, key, **_stamp())
         case "revert":
@@ -82,10 +82,11 @@ def _reason() -> str:
     return fields.text(request.form.get("reason", ""), "reason", limit=MAX_REASON)
 
 
-def _rollout() -> Rollout:
+def _percentages() -> tuple[int | None, dict[str, int]]:
+    """Read the default percentage, which the form of a flag with a split does not ask for, and those of domains."""
     given = {name.removeprefix(DOMAIN): text for name, text in request.form.items() if name.startswith(DOMAIN)}
     domains = {fields.name(domain, "domains"): _weight(text, domain) for domain, text in given.items() if text.strip()}
-    return Rollout(_weight(request.form.get("default", ""), "default"), domains)
+    return _weight(request.form["default"], "default") if "default" in request.form else None, domains
 
 
 def _weight(text: str, field: str) -> int:

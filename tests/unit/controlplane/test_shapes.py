@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from controlplane.shapes import flag_shape, letter_shape, percentages_shape, summary
@@ -42,11 +44,16 @@ def test_every_field_of_a_flag_is_in_place_even_at_its_default():
 
 
 def test_a_flag_without_a_rollout_serves_everybody():
-    assert percentages_shape(None) == {"default": 100, "domains": {}}
-    assert percentages_shape(Rollout(500, {"b": 1, "a": 100_000})) == {
+    assert percentages_shape(replace(FLAG, rollout=None)) == {"default": 100, "domains": {}}
+    assert percentages_shape(replace(FLAG, rollout=Rollout(500, {"b": 1, "a": 100_000}))) == {
         "default": 0.5,
         "domains": {"a": 100, "b": 0.001},
     }
+
+
+def test_of_a_split_the_default_percentage_is_the_on_variants_part():
+    split = Rollout(0, {"a": 5_000}, (("on", 20_000), ("off", 70_000), ("on", 10_000)))
+    assert percentages_shape(replace(FLAG, rollout=split)) == {"default": 30, "domains": {"a": 5}}
 
 
 @pytest.mark.parametrize(("encoding", "body"), [("identity", "\ufffd{}"), ("gzip", None)])

@@ -11,6 +11,7 @@ from flags.documents import MAX_DESCRIPTION, flag_from_json, flag_json, parse_fl
 from flags.errors import FlagArchived, FlagHeld, FlagSplit
 from flags.explanation import evaluate
 from flags.model import Hold, Rollout
+from foundation.errors import DocumentError
 from tests.flag_documents import LAW, PLAIN_CONTEXTS, WEIGHTS, full_documents
 
 HOLD = Hold("ops@host", "drill", "rcpt_1")
@@ -100,6 +101,31 @@ def test_an_archived_flag_takes_nothing_but_its_restoration_and_the_kill():
     assert not edits.restore(archived).archived
     assert edits.permitted(archived, edits.kill(archived, HOLD)).hold == HOLD
     assert edits.permitted(archived, edits.restore(archived)) == edits.restore(archived)
+
+
+SPLIT = [{"variant": "on", "percentage": 25}, {"variant": "off", "percentage": 75}]
+
+
+def test_of_a_split_no_default_percentage_is_set_but_those_of_domains_are():
+    split = flag(rollout={"split": SPLIT})
+    for edit in (
+        lambda: edits.set_percentage(split, 10_000),
+        lambda: edits.set_percentages(split, 0, {"collections": 1}),
+    ):
+        with pytest.raises(FlagSplit, match=r"'k' splits its traffic .* set that of a domain"):
+            edit()
+    parts = (("on", 25_000), ("off", 75_000))
+    assert edits.set_percentage(split, 10_000, "collections").rollout == Rollout(0, {"collections": 10_000}, parts)
+    assert edits.set_percentages(split, None, {"balance": 1}).rollout == Rollout(0, {"balance": 1}, parts)
+    with pytest.raises(DocumentError, match="default: is missing"):
+        edits.set_percentages(flag(), None, {})
+
+
+def test_a_split_stands_in_the_way_of_no_kill_and_no_switching_off():
+    split = flag(rollout={"split": SPLIT})
+    assert not edits.disable(split).enabled
+    assert edits.kill(split, HOLD) == replace(split, enabled=False, hold=HOLD)
+    assert edits.archive(split).archived
 
 
 @pytest.mark.parametrize("words", ["x" * 100_000, "\udcff by a terminal", ""])
