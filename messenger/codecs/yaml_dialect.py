@@ -6,10 +6,13 @@ continuations or flow collections but the empty ones. Numbers have the one form 
 line is `...`, YAML's mark for the end of a document: without it, block style that was cut short is block style still.
 
 One regular expression tells whether a whole body keeps to the dialect, in one pass and in time linear to its length.
+RE2 lets other threads run meanwhile, under locks of its own, which a fork may copy as they are held: so a child
+compiles the expression anew.
 """
 
 from __future__ import annotations
 
+import os
 import string
 from collections.abc import Sequence
 from functools import cache
@@ -70,6 +73,9 @@ def _bodies() -> Any:
     bodies.Add(_BENT_KEY)
     bodies.Compile()
     return bodies
+
+
+os.register_at_fork(after_in_child=_bodies.cache_clear)
 
 
 def _words_except(words: Sequence[str], *, start: bool = False) -> str:

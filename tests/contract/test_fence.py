@@ -1,4 +1,4 @@
-"""A server that came by an older copy gets a new epoch, in whatever way it came; one that lost nothing keeps its own."""
+"""A server that came by an older copy gets a new epoch, however it came by it; one that lost nothing keeps its own."""
 
 import pytest
 
