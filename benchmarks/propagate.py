@@ -75,14 +75,12 @@ def main() -> int:
     parser.add_argument("--unleash", default=os.environ.get("UNLEASH_URL", ""), help="address of its server")
     parser.add_argument("--peers", default=str(PEERS_PYTHON), help="a Python that has Unleash's SDK")
     options = parser.parse_args()
-    lines = []
-    for instances in options.instances:
-        lines += over_redis(instances, options)
     with control_plane() as ready:
-        lines += beside_unleash(ready, options)
+        over_control_plane = beside_unleash(ready, options)
         if options.http:
-            lines += over_http(ready, options)
-    return report(lines, as_json=options.json)
+            over_control_plane += over_http(ready, options)
+    lines = [line for instances in options.instances for line in over_redis(instances, options)]
+    return report(lines + over_control_plane, as_json=options.json)
 
 
 def percentiles(name: str, seconds: list[float], note: str = "") -> list[Figure]:
