@@ -21,6 +21,7 @@ from controlplane.shapes import (
     receipt_shape,
     running_shape,
 )
+from controlplane.usage import Marks
 from controlplane.wiring import Connection
 from flags.convergence import converged
 from flags.errors import FlagNotFound
@@ -44,10 +45,11 @@ def flags(connection: Connection, *, archived: bool = False) -> Json:
     """List the flags by key, archived ones only where asked for."""
     snapshot = connection.store.snapshot()
     shown = sorted(key for key, flag in snapshot.flags.items() if archived or not flag.archived)
+    marks = Marks(connection, snapshot)
     return {
         "environment": connection.environment,
         "revision": str(snapshot.revision),
-        "flags": [_flag(connection, snapshot, key) for key in shown],
+        "flags": [_flag(connection, snapshot, key, marks) for key in shown],
     }
 
 
@@ -56,7 +58,7 @@ def flag(connection: Connection, key: str) -> Json:
     snapshot = connection.store.snapshot()
     if key not in snapshot.flags:
         raise FlagNotFound(key, connection.environment)
-    return _flag(connection, snapshot, key)
+    return _flag(connection, snapshot, key, Marks(connection, snapshot, snapshot.flags[key]))
 
 
 def explanation(connection: Connection, key: str, context: Mapping[str, Any]) -> Json:
@@ -158,9 +160,10 @@ def rollback(connection: Connection, rollback_id: str) -> Json:
     return {**shape, "events": events, "receipt": receipt}
 
 
-def _flag(connection: Connection, snapshot: Snapshot, key: str) -> Json:
-    version = snapshot.versions[key]
-    return flag_shape(snapshot.flags[key], version, last_write(connection, key, version))
+def _flag(connection: Connection, snapshot: Snapshot, key: str, marks: Marks) -> Json:
+    flag, version = snapshot.flags[key], snapshot.versions[key]
+    last = last_write(connection, key, version)
+    return {**flag_shape(flag, version, last), **marks.of(flag, last.at if last else None)}
 
 
 @lru_cache(maxsize=10_000)

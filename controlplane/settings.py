@@ -16,6 +16,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from controlplane.errors import SettingsInvalid
 from flags.environments import NAME, NAME_RULE
+from flags.staleness import STALE_DAYS
+from flags.usage import KEPT_DAYS
 
 DEFAULT_ENVIRONMENT = "demo"
 DEFAULT_DATA_DIR = Path(".signalbox")
@@ -43,6 +45,7 @@ class Settings:
         data_dir: where `up` and receipts on disk live.
         ready_file: where `up` says that it is ready.
         ofrep_rate: requests a second over OFREP that a process takes from one token at one address.
+        stale_days: how long a flag is not evaluated, or serves one variant alone, before it is called stale.
     """
 
     environments: tuple[str, ...] = (DEFAULT_ENVIRONMENT,)
@@ -54,6 +57,7 @@ class Settings:
     data_dir: Path = DEFAULT_DATA_DIR
     ready_file: Path = DEFAULT_DATA_DIR / READY_FILE
     ofrep_rate: int = OFREP_RATE
+    stale_days: int = STALE_DAYS
 
     @property
     def environment(self) -> str:
@@ -91,7 +95,8 @@ class Settings:
             overrides=read.get("SIGNALBOX_OVERRIDES", ""),
             data_dir=data_dir,
             ready_file=Path(read.get("SIGNALBOX_READY_FILE") or data_dir / READY_FILE),
-            ofrep_rate=_rate("SIGNALBOX_OFREP_RATE", read.get("SIGNALBOX_OFREP_RATE", "")),
+            ofrep_rate=_number("SIGNALBOX_OFREP_RATE", read, OFREP_RATE, MOST_OFREP_RATE),
+            stale_days=_number("SIGNALBOX_STALE_DAYS", read, STALE_DAYS, KEPT_DAYS),
         )
 
     @classmethod
@@ -175,11 +180,12 @@ def _text(ready: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _rate(name: str, value: str) -> int:
+def _number(name: str, read: Mapping[str, str], default: int, most: int) -> int:
+    value = read.get(name, "")
     if not value:
-        return OFREP_RATE
-    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= MOST_OFREP_RATE):
-        raise SettingsInvalid(f"{name}={value[:70]}: expected a whole number from 1 to {MOST_OFREP_RATE}")
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= most):
+        raise SettingsInvalid(f"{name}={value[:70]}: expected a whole number from 1 to {most}")
     return int(value)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flags.instances import InstanceRegistry
     from flags.source import Source
     from flags.store import FlagStore
+    from flags.usage import EvaluationCounts
     from messenger.queue import QueueServer
     from messenger.queues.telemetry import TelemetryStore
     from rollout.journal import Journal
@@ -54,6 +55,13 @@ class Connection:
         from flags.stores.redis import RedisInstanceRegistry  # noqa: PLC0415 - opened at first use
 
         return RedisInstanceRegistry(self.redis_url, self.environment)
+
+    @cached_property
+    def counts(self) -> EvaluationCounts:
+        """What clients have evaluated."""
+        from flags.stores.redis_counts import RedisEvaluationCounts  # noqa: PLC0415 - opened at first use
+
+        return RedisEvaluationCounts(self.redis_url, self.environment)
 
     def source(self) -> Source:
         """Make something that follows the flags without being an instance itself."""

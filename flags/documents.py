@@ -36,7 +36,7 @@ __all__ = [
 
 KEY = re.compile(r"(?!.{101})[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 KEY_RULE = "1 to 100 letters, digits, '.', '_', '/' or '-', starting with a letter or digit, also after each '/'"
-RESERVED = ("disable", "enable", "explain", "history", "percentages", "release", "revert")
+RESERVED = ("disable", "enable", "explain", "history", "percentages", "release", "revert", "usage")
 """What the API puts behind a key and a slash: a key that ended so could not be told from another flag's route."""
 
 MAX_DESCRIPTION = 2_000

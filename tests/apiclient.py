@@ -13,6 +13,7 @@ from controlplane.settings import Settings
 from controlplane.wiring import Connection, Wiring
 from flags.model import ZERO
 from flags.stores.memory import MemoryFlagStore
+from flags.stores.memory_counts import MemoryEvaluationCounts
 from flags.stores.memory_environments import MemoryEnvironmentStore
 from flags.stores.memory_registry import MemoryInstanceRegistry
 from foundation.clock import ManualClock
@@ -66,6 +67,7 @@ class MemoryConnection(Connection):
         super().__init__(settings, environment)
         self.store = MemoryFlagStore(self.environment, clock)
         self.registry = MemoryInstanceRegistry(self.environment, clock)
+        self.counts = MemoryEvaluationCounts(self.environment, lambda: self.store.snapshot().flags, clock)
         self.queues = MemoryQueueServer(self.environment, clock)
         self.journal = MemoryJournal(self.environment, clock)
         self.telemetry = QuietTelemetry()

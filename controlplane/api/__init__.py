@@ -1,6 +1,16 @@
 """The JSON API under `/api/v1/environments/{env}/`; its routes stand in the modules beside this one."""
 
-from controlplane.api import definitions, environment, environments, flags, instances, queues, rollback, segments
+from controlplane.api import (
+    definitions,
+    environment,
+    environments,
+    evaluations,
+    flags,
+    instances,
+    queues,
+    rollback,
+    segments,
+)
 from controlplane.api.blueprint import blueprint
 
 __all__ = [
@@ -8,6 +18,7 @@ __all__ = [
     "definitions",
     "environment",
     "environments",
+    "evaluations",
     "flags",
     "instances",
     "queues",

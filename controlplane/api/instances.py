@@ -53,20 +53,28 @@ def renew_instance(environment: str, instance_id: str) -> Response:
 @requires(Role.OPERATOR, sdk=True)
 def remove_instance(environment: str, instance_id: str) -> Response:
     """Take an instance out at once; one that is not there may leave too."""
-    connection(environment).registry.leave(_name(instance_id, "id"))
+    connection(environment).registry.leave(instance_name(instance_id, "id"))
     return Response(status=204)
 
 
+def instance_name(value: Any, field: str, *, least: int = 1) -> str:
+    """Take a text that is shown on pages and in terminals: short, and without control characters."""
+    text = fields.text(value, field, limit=MAX_NAME, least=least)
+    if not text.isprintable():
+        raise DocumentError(field, "holds control characters", value=text, expected="plain text")
+    return text
+
+
 def _instance(instance_id: str, content: Mapping[str, Any]) -> Instance:
-    texts = {name: _name(content[name], name, least=0) for name in _TEXTS if name in content}
+    texts = {name: instance_name(content[name], name, least=0) for name in _TEXTS if name in content}
     words = fields.list_of(content.get("capabilities", []), "capabilities", limit=MAX_CAPABILITIES)
     overrides = fields.list_of(content.get("overrides", []), "overrides", limit=MAX_FLAGS)
     return Instance(
-        id=_name(instance_id, "id"),
-        **{**texts, "slot": _name(content["slot"], "slot")},
+        id=instance_name(instance_id, "id"),
+        **{**texts, "slot": instance_name(content["slot"], "slot")},
         pid=int(fields.number(content.get("pid", 0), "pid")),
         started=float(fields.number(content.get("started", 0), "started")),
-        capabilities=tuple(_name(word, f"capabilities[{index}]") for index, word in enumerate(words)),
+        capabilities=tuple(instance_name(word, f"capabilities[{index}]") for index, word in enumerate(words)),
         overrides=tuple(flag_key(key, f"overrides[{index}]") for index, key in enumerate(overrides)),
     )
 
@@ -77,11 +85,3 @@ def _lease(value: Any) -> float:
     if not shortest <= seconds <= longest:
         raise DocumentError("lease", "is out of range", value=value, expected=f"{shortest} to {longest} seconds")
     return float(seconds)
-
-
-def _name(value: Any, field: str, *, least: int = 1) -> str:
-    """Take a text that is shown on pages and in terminals: short, and without control characters."""
-    text = fields.text(value, field, limit=MAX_NAME, least=least)
-    if not text.isprintable():
-        raise DocumentError(field, "holds control characters", value=text, expected="plain text")
-    return text

@@ -86,7 +86,7 @@ def test_only_health_and_the_way_in_are_open_to_everybody():
     assert open_to_all <= {"health.healthz", "health.readyz", "ofrep.preflight", *way_in}
 
 
-OF_SDKS = {"api.renew_instance", "api.remove_instance"}
+OF_SDKS = {"api.renew_instance", "api.remove_instance", "api.report_evaluations"}
 CHANGE_NOTHING = {"api.explain_flag"}
 """Asked by POST for the length of what is asked about."""
 

@@ -18,7 +18,7 @@ from flags.difference import field_differences
 from flags.model import Revision
 from foundation.documents import write_yaml
 
-DERIVED = frozenset({"key", "version", "changed", "percentages", "hold", "archived"})
+DERIVED = frozenset({"key", "version", "changed", "percentages", "hold", "archived", "last_evaluated", "stale"})
 """What the API adds to a flag's document, or what is not set by one; a file that is applied has none of it."""
 
 TABS = ("targeting", "history", "settings")
