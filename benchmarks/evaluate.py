@@ -73,8 +73,9 @@ def main() -> int:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a private server for ours to follow."""
+    """Run a private server for ours to follow, in a folder that goes with it, as do the files of the contestants."""
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["TMPDIR"] = folder
         server = EmbeddedRedis(Path(folder, "data"), Path(folder, "run"), "flags", {}, dies_with_owner=True)
         server.start()
         try:
