@@ -1,8 +1,8 @@
 """The flag client: a source keeps its flags in step with the server, and evaluation never waits for it.
 
-Two threads of its own: one runs the source, the other looks at the override file and calls back when the status
-changes. Evaluation takes no lock and knows nothing of them. After a fork the child goes on with the flags that it was
-handed, as an instance of its own with threads of its own.
+It has threads of its own: one runs the source, one looks at the override file and calls back when the status changes,
+and one reports what was evaluated, where the source can do that. Evaluation takes no lock and knows nothing of them.
+After a fork the child goes on with the flags that it was handed, as an instance of its own with threads of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from flags.announcer import Announcer, Off
 from flags.backup import Backup
+from flags.counts import disown
 from flags.errors import FlagsError
 from flags.evaluator import Evaluator
 from flags.feed import ClientFeed, Status
@@ -26,7 +28,8 @@ from flags.identity import after_fork, plain_client
 from flags.instances import Instance
 from flags.model import ZERO, Revision, Snapshot
 from flags.overrides import OverrideFile
-from flags.source import Source
+from flags.reporting import Reporter
+from flags.source import Reporting, Source
 from flags.threads import AFTER_FORK, start_threads, weakly
 from flags.view import View
 from foundation.clock import SYSTEM, Clock
@@ -87,6 +90,8 @@ class FlagClient(Evaluator):
         self._closed = False
         self._feed = ClientFeed(clock, source.heartbeat, source.lease, weakly(self._publish), weakly(self._moved))
         self._instance = instance or plain_client(clock.now())
+        self._counts = self._new_counts()
+        self._leaving: View | None = None
         self._renew()
         self._poll_overrides()
 
@@ -211,6 +216,8 @@ class FlagClient(Evaluator):
         now = self._clock.now()
         self._instance = after_fork(self._given, now) if self._given else plain_client(now)
         self._feed.disown()
+        self._counts = self._new_counts()
+        disown(self._view.outcomes())
         self._renew()
         self._launch(AFTER_FORK)
 
@@ -222,9 +229,8 @@ class FlagClient(Evaluator):
         if snapshot is None:
             return
         with self._lock:
-            view = self._view
-            if view.snapshot is None:
-                self._view = view.replaced(snapshot)
+            if self._view.snapshot is None:
+                self._swap(None, lambda view: view.replaced(snapshot))
         self._feed.restored()
 
     def _keep(self, *, now: bool = False) -> None:
@@ -236,9 +242,40 @@ class FlagClient(Evaluator):
     def _publish(self, snapshot: Snapshot, changed: Iterable[str] | None) -> None:
         with self._lock:
             view = self._view
-            self._view = view.replaced(snapshot) if changed is None else view.changed(snapshot, changed)
+            if changed is None:
+                self._swap(None, lambda view: view.replaced(snapshot))
+            else:
+                self._swap(changed, lambda view: view.changed(snapshot, changed))
         if self._announcer.heeds_changes and view.snapshot is not None:
             self._note(_differing(view.snapshot.items(), snapshot.items()) if changed is None else changed)
+
+    def _new_counts(self) -> Reporter | None:
+        if not isinstance(self._source, Reporting):
+            return None
+        return Reporter(partial(self._source.report, self._instance.id))
+
+    def _answered(self, view: View, flag_key: str, *, failed: bool) -> None:
+        if self._counts is None:
+            return
+        if failed:
+            self._counts.collector.miss(flag_key)
+        elif view is self._leaving or view is not self._view:
+            # It may have been compiled for a view that was being replaced, too late for the next one to know of it.
+            self._counts.collector.retire(list(view.outcomes((flag_key,))))
+
+    def _swap(self, changed: Iterable[str] | None, following: Callable[[View], View]) -> None:
+        """Take the following view into use, which differs in the items named, or in any; the lock has to be held."""
+        view = self._leaving = self._view
+        if self._counts is not None:
+            # Of a few flags the outcomes are listed here, so that not every view of a busy ten seconds is held on to.
+            self._counts.collector.retire(view.outcomes() if changed is None else list(view.outcomes(changed)))
+        self._view = following(view)
+        self._leaving = None
+
+    def _report(self) -> None:
+        """Send what was counted since the last time; from a thread of its own, since the server may take its time."""
+        if self._counts is not None:
+            self._counts.report(self._view.outcomes())
 
     def _note(self, changed: Iterable[str]) -> None:
         self._announcer.note(self._view.concerned(changed))
@@ -273,7 +310,7 @@ class FlagClient(Evaluator):
             logger.warning("override file %s decides: %s", self._overrides_path, ", ".join(sorted(values)) or "nothing")
         self._feed.overrides = tuple(sorted(values))
         with self._lock:
-            self._view = self._view.overridden(values)
+            self._swap({*self._overridden, *values}, lambda view: view.overridden(values))
         if self._announcer.heeds_changes:
             self._note(_differing(self._overridden, values))
         self._overridden = values

@@ -7,10 +7,11 @@ clock nor server.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from flags.documents import KEY
@@ -44,7 +45,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._retired: deque[Outcomes] = deque()
-        self._fading: list[tuple[str, Outcome[Any]]] = []
+        self._fading: dict[int, tuple[str, Outcome[Any]]] = {}
         self._missed: dict[str, Outcome[None]] = {}
         self._waiting: Counter[Counted] = Counter()
         self._sent: Report | None = None
@@ -56,7 +57,9 @@ class Collector:
 
     def miss(self, key: Any) -> None:
         """Count a call that got its default: the flag is not there, not of that type, or can't be evaluated."""
-        missed = self._missed.get(key) if isinstance(key, str) else None
+        if not isinstance(key, str):
+            return
+        missed = self._missed.get(key)
         if missed is None:
             if len(self._missed) >= MAX_MISSED or not KEY.fullmatch(key):
                 return
@@ -65,15 +68,16 @@ class Collector:
 
     def collect(self, live: Outcomes) -> None:
         """Take over what was counted since the last time, by the outcomes of the view in use and by all others."""
-        # A thread may have been about to count on an outcome while it was retired, so each is read twice.
-        faded, self._fading = self._fading, []
         while self._retired:
-            self._fading += self._retired.popleft()
-        for key, outcome in chain(faded, self._fading, live):
+            self._fade(self._retired.popleft())
+        for key, missed in self._missed.copy().items():
+            if missed.count == missed.reported:  # nobody has asked for a while: make room
+                self._fade([(key, self._missed.pop(key))])
+            else:
+                self._take(key, missed)
+        self._fading = {id(each[1]): each for each in self._fading.values() if self._still_used(*each)}
+        for key, outcome in live:
             self._take(key, outcome)
-        for key, outcome in self._missed.copy().items():
-            if not self._take(key, outcome):  # nobody has asked for a while: make room
-                self._fading.append((key, self._missed.pop(key)))
 
     def next(self) -> Report | None:
         """Give what to send: the same report until it has `arrived`, then the rest; None once there is none."""
@@ -89,13 +93,23 @@ class Collector:
         """Note that what `next` gave has been added."""
         self._sent = None
 
-    def _take(self, key: str, outcome: Outcome[Any]) -> bool:
+    def _fade(self, outcomes: Outcomes) -> None:
+        self._fading.update((id(each[1]), each) for each in outcomes)
+
+    def _still_used(self, key: str, outcome: Outcome[Any]) -> bool:
+        """Take from an outcome that is in no view any more, and tell whether somebody may yet count on it.
+
+        A thread may have been about to, and then it, or the function that answered it, refers to the outcome.
+        """
+        used = sys.getrefcount(outcome) > _ALONE
+        self._take(key, outcome)
+        return used
+
+    def _take(self, key: str, outcome: Outcome[Any]) -> None:
         count = outcome.count
-        added = count - outcome.reported
-        if added:
+        if count != outcome.reported:
+            self._waiting[key, outcome.variant] += int(count - outcome.reported)
             outcome.reported = count
-            self._waiting[key, outcome.variant] += int(added)
-        return bool(added)
 
 
 def disown(outcomes: Outcomes) -> None:
@@ -103,3 +117,23 @@ def disown(outcomes: Outcomes) -> None:
     for _, outcome in outcomes:
         if outcome.reported != outcome.count:
             outcome.reported = outcome.count
+
+
+class _Calibration(Collector):
+    """Finds out what the interpreter says of an outcome to which nothing but a collector refers."""
+
+    references = 0
+
+    def _still_used(self, key: str, outcome: Outcome[Any]) -> bool:  # noqa: ARG002 - as the one above
+        self.references = sys.getrefcount(outcome)
+        return False
+
+
+def _alone() -> int:
+    calibration = _Calibration()
+    calibration.retire([("", Outcome(None, "", Reason.ERROR))])
+    calibration.collect(())
+    return calibration.references
+
+
+_ALONE = _alone()

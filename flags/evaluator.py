@@ -123,7 +123,12 @@ class Evaluator:
         return replace(detail, value=copied(detail.value))
 
     def _answer(self, kind: Kind, flag_key: str, default_value: Value, context: Context | None) -> Detail[Value]:
-        detail = self._view.answer(kind, flag_key, context)
+        view = self._view
+        detail = view.answer(kind, flag_key, context)
+        self._answered(view, flag_key, failed=detail.error_code is not None)
         if detail.error_code is not None:
             return replace(detail, value=default_value)
         return replace(detail, value=copied(detail.value)) if kind is Kind.OBJECT else detail
+
+    def _answered(self, view: View, flag_key: str, *, failed: bool) -> None:
+        """Be told of what took this path, for those who count."""

@@ -6,8 +6,9 @@ A source runs in the client's own thread, hands over snapshots and changes and s
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from flags.counts import Report
 from flags.instances import Instance
 from flags.model import Revision, Snapshot
 from flags.store import Change
@@ -66,3 +67,15 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Wake `run` from any wait; safe from another thread, and twice."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A source that can tell the server what was evaluated; others leave evaluations uncounted."""
+
+    def report(self, instance_id: str, report: Report) -> None:
+        """Have an instance's report added, once however often it is sent; over a connection other than `run`'s.
+
+        Raises:
+            SignalboxError: it did not arrive, or whether it did is not known.
+        """

@@ -1,4 +1,4 @@
-"""A client's two threads: one runs its source, the other tends to what is not in a hurry.
+"""A client's threads: one runs its source, one tends to what is not in a hurry, and one reports what was evaluated.
 
 They hold the client for no longer than a step, so that one which nobody refers to any more is collected, and they end.
 """
@@ -14,7 +14,8 @@ from typing import ParamSpec, Protocol
 
 from flags.feed import ClientFeed
 from flags.instances import Instance
-from flags.source import Source
+from flags.reporting import pause
+from flags.source import Reporting, Source
 
 logger = logging.getLogger(__name__)
 Told = ParamSpec("Told")
@@ -43,6 +44,8 @@ class Tended(Protocol):
 
     def _keep(self, *, now: bool = False) -> None: ...
 
+    def _report(self) -> None: ...
+
 
 def start_threads(
     client: Tended,
@@ -52,7 +55,7 @@ def start_threads(
     wake: threading.Event,
     after: float = 0.0,
 ) -> list[threading.Thread]:
-    """Start both threads, which begin `after` seconds; `wake` has the client tended to.
+    """Start the threads, which begin `after` seconds; `wake` has the client tended to.
 
     They end when `stop` is set, and when the client is gone.
     """
@@ -62,6 +65,8 @@ def start_threads(
         threading.Thread(target=_later, args=(after, stop, run, *args), name=f"signalbox-{name}", daemon=True)
         for run, args, name in parts
     ]
+    if isinstance(source, Reporting):  # it begins with a pause anyway, and has something to do though `stop` come soon
+        threads.append(threading.Thread(target=_report, args=(me, stop), name="signalbox-report", daemon=True))
     for thread in threads:
         thread.start()
     weakref.finalize(client, _let_go, stop, wake).atexit = False
@@ -114,6 +119,16 @@ def _watch(me: weakref.ref[Tended], stop: threading.Event, wake: threading.Event
         wake.clear()
     if client := me():
         client._keep(now=True)  # noqa: SLF001 - the same
+
+
+def _report(me: weakref.ref[Tended], stop: threading.Event) -> None:
+    """Have what was evaluated reported now and then, and once more when the client is closed."""
+    over = False
+    while not over:
+        over = stop.wait(pause())
+        if client := me():
+            client._report()  # noqa: SLF001 - the same
+            del client
 
 
 def _let_go(stop: threading.Event, wake: threading.Event) -> None:

@@ -77,9 +77,14 @@ class View:
         }
         return tables[kind]
 
-    def outcomes(self) -> Iterator[tuple[str, Outcome[Any]]]:
-        """List every outcome that evaluations can count on, with the key of its flag."""
-        for compiled in (*self.flags.values(), *self.overrides.values()):
+    def outcomes(self, item_keys: Iterable[str] | None = None) -> Iterator[tuple[str, Outcome[Any]]]:
+        """List the outcomes that evaluations count on, each with the key of its flag.
+
+        With `item_keys`, only those that are given up where these items change.
+        """
+        concerned = self.flags if item_keys is None else self._concerned(item_keys)
+        found = [self.flags[key] for key in concerned if key in self.flags]
+        for compiled in (*found, *self.overrides.values()):
             for each in (compiled, compiled.as_float):
                 if each is not None:
                     yield from ((each.key, outcome) for outcome in each.outcomes)

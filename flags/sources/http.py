@@ -10,12 +10,14 @@ import ssl
 import threading
 from urllib.parse import urlsplit
 
+from flags.counts import Report
 from flags.environments import environment_name
 from flags.instances import Instance
 from flags.source import Feed
 from flags.sources.http_lease import Lease
 from flags.sources.http_line import ControlPlane, checked_address
 from flags.sources.http_session import Session
+from flags.usage import report_document
 from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
@@ -59,11 +61,12 @@ class HttpSource:
         self._timeout = timeout
         self._session: Session | None = None
         self._lease: Lease | None = None
+        self._known: ControlPlane | None = None
 
     def run(self, feed: Feed, instance: Instance | None, stop: threading.Event) -> None:
         """Feed the client until `stop` is set; returns only then."""
         self._abandon()
-        there = self._there()
+        there = self._known = self._there()
         lease = Lease(there, feed, instance, self.lease) if instance is not None else None
         session = Session(there, feed, self.heartbeat, lease.news if lease else _nothing, stop)
         self._lease, self._session = lease, session
@@ -83,6 +86,15 @@ class HttpSource:
         session = self._session
         if session is not None:
             session.shut()
+
+    def report(self, instance_id: str, report: Report) -> None:
+        """Have a report added; raises SourceUnavailable or SourceRefused."""
+        there = self._known = self._known or self._there()
+        line = there.line()  # of its own, and not kept: it would be idle most of the time
+        try:
+            line.call("POST", there.url("instances", instance_id, "evaluations"), body=report_document(report))
+        finally:
+            line.close()
 
     def _there(self) -> ControlPlane:
         secure = self._address.startswith("https://")

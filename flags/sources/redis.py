@@ -13,10 +13,12 @@ from contextlib import contextmanager, suppress
 
 import redis
 
+from flags.counts import Report
 from flags.instances import Instance
 from flags.source import Feed
 from flags.sources.redis_session import Session
 from flags.stores.keys import Keys
+from flags.stores.redis_counts import RedisEvaluationCounts
 from foundation.errors import SignalboxError
 from foundation.redis import connect, translated
 
@@ -79,6 +81,12 @@ class RedisSource:
                     if client.client_unblock(waiting):
                         return
                 time.sleep(0.002)
+
+    def report(self, instance_id: str, report: Report) -> None:
+        """Have a report added; raises StoreUnreachable or StoreRefused."""
+        # A connection for each report: one that stood idle in between would be one more for each instance to hold.
+        with connect(self._url, timeout=self._timeout) as client:
+            RedisEvaluationCounts(client, self.environment).report(instance_id, report)
 
     @contextmanager
     def _connected(self) -> Iterator[redis.Redis]:
