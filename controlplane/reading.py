@@ -41,15 +41,16 @@ FLOW_WINDOW = 60.0
 """Seconds of flows: fewer end than messages pass."""
 
 
-def flags(connection: Connection, *, archived: bool = False) -> Json:
-    """List the flags by key, archived ones only where asked for."""
+def flags(connection: Connection, *, archived: bool = False, stale: bool = False) -> Json:
+    """List the flags by key: archived ones only where asked for, or none but those that are stale."""
     snapshot = connection.store.snapshot()
     shown = sorted(key for key, flag in snapshot.flags.items() if archived or not flag.archived)
     marks = Marks(connection, snapshot)
+    found = [_flag(connection, snapshot, key, marks) for key in shown]
     return {
         "environment": connection.environment,
         "revision": str(snapshot.revision),
-        "flags": [_flag(connection, snapshot, key, marks) for key in shown],
+        "flags": [flag for flag in found if flag["stale"]] if stale else found,
     }
 
 

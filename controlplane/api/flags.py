@@ -45,8 +45,9 @@ _KEPT_BY_US = ("hold", "archived")
 @blueprint.get(FLAGS)
 @requires(Role.VIEWER)
 def list_flags(environment: str) -> Response:
-    """List the flags; `?archived=true` shows those put away too."""
-    return jsonify(reading.flags(connection(environment), archived=wanted("archived")))
+    """List the flags; `?archived=true` shows those put away too, `?stale=true` only those that are stale."""
+    found = reading.flags(connection(environment), archived=wanted("archived"), stale=wanted("stale"))
+    return jsonify(found)
 
 
 @blueprint.get(FLAG)

@@ -25,6 +25,7 @@ from controlplane.cli.common import (
     reason_option,
     when,
 )
+from controlplane.cli.usage import flag_usage
 from controlplane.shapes import Json, summary
 from controlplane.wiring import Connection
 from flags import edits, service
@@ -64,14 +65,15 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--archived", is_flag=True, help="Show flags that were put away, too.")
+@click.option("--stale", "only_stale", is_flag=True, help="Show only flags that are stale.")
 @environment_option
 @json_option
-def list_flags(environment: str | None, *, archived: bool, as_json: bool) -> None:
+def list_flags(environment: str | None, *, archived: bool, only_stale: bool, as_json: bool) -> None:
     """List the flags.
 
     Example: signalbox flags list
     """
-    document = reading.flags(connect(environment), archived=archived)
+    document = reading.flags(connect(environment), archived=archived, stale=only_stale)
     if as_json:
         print_json(document)
         return
@@ -206,6 +208,9 @@ def apply_file(file: BinaryIO, environment: str | None, reason: str, *, dry_run:
     if not dry_run:
         written = service.apply(connection.store, wanted, actor=actor(), reason=reason)
         _report(connection, written, tuple(planned), as_json=as_json)
+
+
+command.add_command(flag_usage)
 
 
 def _change(connection: Connection, key: str, edit: Callable[[Flag], Flag], reason: str, *, as_json: bool) -> None:
