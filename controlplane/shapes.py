@@ -52,10 +52,7 @@ _DEFAULTS: Json = {
 
 
 def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json:
-    """Show a flag: its document with every field in place, its version, who wrote it last, and its percentages.
-
-    `stale` tells why nobody seems to need the flag any more, by `reason`; None where nothing is known of that.
-    """
+    """Show a flag: its document with every field in place, its version, who wrote it last, and its percentages."""
     return {
         "key": flag.key,
         **_DEFAULTS,
@@ -64,7 +61,6 @@ def flag_shape(flag: Flag, version: Revision, last: HistoryEntry | None) -> Json
         "version": str(version),
         "changed": {"at": last.at, "by": last.actor, "reason": last.reason} if last else None,
         "percentages": percentages_shape(flag),
-        "stale": None,
     }
 
 

@@ -109,6 +109,14 @@ def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Non
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
+    """Print pairs of a name and words under a title, the words in a column of their own."""
+    click.echo(plain(title))
+    width = max((len(name) for name, _ in facts), default=0)
+    for name, words in facts:
+        click.echo(f"  {plain(name).ljust(width)}  {plain(words)}")
+
+
 def reach(convergence: Mapping[str, Any]) -> str:
     """Say how far a revision has got, and who has not got it yet."""
     live, missing = convergence["live"], convergence["missing"]

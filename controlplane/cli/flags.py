@@ -1,13 +1,11 @@
-"""`signalbox flags`: list, read and change flags, straight on the store.
+"""`signalbox flags`: list, read and change flags, straight on the store; what works on files stands beside this.
 
 A change says which revision it made and how many live instances have it by now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, BinaryIO
+from collections.abc import Callable
 
 import click
 
@@ -19,30 +17,28 @@ from controlplane.cli.common import (
     json_option,
     nothing_known,
     plain,
+    print_facts,
     print_json,
     print_table,
     reach,
     reason_option,
     when,
 )
+from controlplane.cli.definitions import apply_files, diff_files
+from controlplane.cli.explaining import explain_flag
 from controlplane.cli.usage import flag_usage
-from controlplane.shapes import Json, summary
+from controlplane.cli.words import changed, flag_facts, lifetime, percentages, stale, state
 from controlplane.wiring import Connection
 from flags import edits, service
-from flags.definitions import parse_flags
-from flags.documents import flag_json
-from flags.model import ZERO, Flag, Snapshot
+from flags.model import ZERO, Flag
 from flags.percentages import weight_of
 from flags.store import Written
-from foundation.documents import read_json, read_yaml, write_yaml
+from foundation.documents import write_yaml
 from foundation.errors import DocumentError
 from rollout.release import release
 
 WAIT = 2.0
 """Seconds that a change waits for live instances to acknowledge it before it says how many have."""
-
-MAX_FILE = 1_048_576
-EXAMPLE = "flags: {useYamlMessaging: {enabled: true, rolloutPercentage: 0, fallback: json}}"
 
 
 def _weight(_ctx: click.Context, _param: click.Parameter, value: float) -> int:
@@ -79,8 +75,30 @@ def list_flags(environment: str | None, *, archived: bool, only_stale: bool, as_
         return
     if document["revision"] == str(ZERO):
         click.echo(nothing_known(document["environment"]), err=True)
-    rows = [(flag["key"], _state(flag), _percentages(flag), _changed(flag)) for flag in document["flags"]]
-    print_table(("FLAG", "STATE", "PERCENTAGE", "CHANGED"), rows)
+    rows = [
+        (
+            *(flag["key"], state(flag), percentages(flag), flag["owner"], ", ".join(flag["tags"])),
+            *(lifetime(flag), stale(flag), changed(flag)),
+        )
+        for flag in document["flags"]
+    ]
+    print_table(("FLAG", "STATE", "PERCENTAGE", "OWNER", "TAGS", "LIFETIME", "STALE", "CHANGED"), rows)
+
+
+@command.command("show")
+@click.argument("key")
+@environment_option
+@json_option
+def show_flag(key: str, environment: str | None, *, as_json: bool) -> None:
+    """Say all about one flag: what it serves to whom, whose it is, how long it is meant to live.
+
+    Example: signalbox flags show useYamlMessaging
+    """
+    flag = reading.flag(connect(environment), key)
+    if as_json:
+        print_json(flag)
+    else:
+        print_facts(key, flag_facts(flag))
 
 
 @command.command("get")
@@ -88,7 +106,7 @@ def list_flags(environment: str | None, *, archived: bool, only_stale: bool, as_
 @environment_option
 @json_option
 def get_flag(key: str, environment: str | None, *, as_json: bool) -> None:
-    """Show one flag.
+    """Print one flag as YAML, or with --json as the API shows it.
 
     Example: signalbox flags get useYamlMessaging
     """
@@ -185,34 +203,6 @@ def flag_history(key: str, limit: int, environment: str | None, *, as_json: bool
     print_table(("REVISION", "WHEN", "WHO", "WHAT", "WHY"), rows)
 
 
-@command.command("apply")
-@click.argument("file", type=click.File("rb"))
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@environment_option
-@reason_option
-@json_option
-def apply_file(file: BinaryIO, environment: str | None, reason: str, *, dry_run: bool, as_json: bool) -> None:
-    """Make flags what a YAML or JSON file says, in one write; - reads standard input. Other flags are left alone.
-
-    Refused as a whole where a flag on hold would be enabled or raised.
-
-    Example: signalbox flags apply flags.yaml --reason "from git 3f2a9c" --dry-run
-    """
-    wanted = parse_flags(_read(file))
-    connection = connect(environment)
-    planned = _plan(connection.store.snapshot(), wanted)
-    if dry_run and as_json:
-        print_json({"changes": planned})
-    elif not as_json:
-        click.echo("\n".join(f"{key}: {what}" for key, what in planned.items()) or "nothing to change")
-    if not dry_run:
-        written = service.apply(connection.store, wanted, actor=actor(), reason=reason)
-        _report(connection, written, tuple(planned), as_json=as_json)
-
-
-command.add_command(flag_usage)
-
-
 def _change(connection: Connection, key: str, edit: Callable[[Flag], Flag], reason: str, *, as_json: bool) -> None:
     written = service.change(connection.store, (key,), edit, actor=actor(), reason=reason)
     if not written.changed and not as_json:
@@ -229,43 +219,11 @@ def _report(connection: Connection, written: Written, keys: tuple[str, ...], *, 
         print_json({"revision": str(revision), "changed": changed, "flags": flags, "convergence": convergence})
         return
     for flag in flags:
-        click.echo(f"{flag['key']}: {_state(flag)}, {_percentages(flag)}")
+        click.echo(f"{flag['key']}: {state(flag)}, {percentages(flag)}")
     click.echo(f"revision {revision} · {reach(convergence)}")
 
 
-def _plan(snapshot: Snapshot, wanted: Mapping[str, Flag]) -> dict[str, str]:
-    planned = {}
-    for key, flag in wanted.items():
-        before = snapshot.flags.get(key)
-        after = replace(flag, hold=before.hold if before else None)
-        if before is None or flag_json(before) != flag_json(after):
-            planned[key] = summary(before, edits.permitted(before, after) if before else after)
-    return planned
-
-
-def _read(file: BinaryIO) -> Any:
-    data = file.read(MAX_FILE + 1)
-    is_json = str(getattr(file, "name", "")).endswith(".json")
-    document = (read_json(data) if is_json else read_yaml(data)) if data.strip() else None
-    if document is None:
-        raise DocumentError("", "is empty: it names no flags", expected=EXAMPLE)
-    return document
-
-
-def _state(flag: Json) -> str:
-    if flag["hold"]:
-        return f"on hold by {flag['hold']['by']}"
-    if flag["archived"]:
-        return "archived"
-    return "enabled" if flag["enabled"] else "disabled"
-
-
-def _percentages(flag: Json) -> str:
-    figures = flag["percentages"]
-    listed = [f"{domain} {percentage}%" for domain, percentage in figures["domains"].items()]
-    return ", ".join([f"{figures['default']}%", *listed])
-
-
-def _changed(flag: Json) -> str:
-    changed = flag["changed"]
-    return f"{when(changed['at'])} by {changed['by']}" if changed else ""
+command.add_command(apply_files)
+command.add_command(diff_files)
+command.add_command(explain_flag)
+command.add_command(flag_usage)

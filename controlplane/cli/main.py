@@ -16,6 +16,7 @@ COMMANDS = {
     "serve": "Run the API, the pages and the streams against a Redis of yours.",
     "worker": "Run workers that handle messages, and restart those that die.",
     "flags": "List, read and change flags.",
+    "segments": "List, read and change segments, which rules of flags refer to.",
     "env": "Create environments, compare them, and copy flags between them.",
     "instances": "See who is live and which revision each has applied.",
     "queues": "See queues, look into them, and replay dead letters.",

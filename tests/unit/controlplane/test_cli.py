@@ -1,6 +1,5 @@
 """The commands over an environment in memory: what they say, and what they answer machines with."""
 
-import json
 import re
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from click.testing import CliRunner
 
 from controlplane.cli import flags as flags_commands
 from controlplane.cli import instances as instances_command
-from controlplane.cli import queues as queues_commands
 from controlplane.cli.common import exit_code
 from controlplane.cli.main import COMMANDS, main
 from controlplane.settings import Settings
@@ -24,37 +22,7 @@ from foundation.errors import StoreRefused, StoreUnreachable
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Settlement
 from tests.apiclient import MemoryConnection
-
-FILE = """
-flags:
-  useYamlMessaging: {enabled: true, description: YAML, rolloutPercentage: 0, fallback: json}
-  enableBatching: {enabled: false, description: batches, rolloutPercentage: 5, fallback: individual}
-"""
-
-
-@pytest.fixture
-def connection(monkeypatch):
-    connection = MemoryConnection(Settings(), "demo", ManualClock(start=1_800_000_000.0))
-    for module in (flags_commands, instances_command, queues_commands):
-        monkeypatch.setattr(module, "connect", lambda environment: connection)
-    monkeypatch.setattr(flags_commands, "WAIT", 0.0)
-    return connection
-
-
-@pytest.fixture
-def run(connection, tmp_path):
-    def call(*words, code=0, stdin=None):
-        result = CliRunner().invoke(main, [str(word) for word in words], input=stdin)
-        assert result.exit_code == code, result.output
-        return result
-
-    (tmp_path / "flags.yaml").write_text(FILE)
-    call("flags", "apply", tmp_path / "flags.yaml", "--reason", "start")
-    return call
-
-
-def answer(result):
-    return json.loads(result.stdout)
+from tests.commands import FILE, answer
 
 
 def test_help_names_every_command_and_loads_none():
@@ -72,7 +40,7 @@ def test_the_help_of_every_command_has_an_example(name):
         assert "Example: " in (command.help or ""), f"{name} {command.name}"
 
 
-@pytest.mark.parametrize("words", [[], ["flags"], ["queues"], ["receipt"], ["rollback"]])
+@pytest.mark.parametrize("words", [[], ["flags"], ["segments"], ["queues"], ["receipt"], ["rollback"]])
 def test_the_help_of_every_group_says_what_its_exit_codes_mean(words):
     shown = " ".join(CliRunner().invoke(main, [*words, "--help"]).output.split())
     assert re.search(r"Exit codes: 0 .*, 1 .*, 2 .*, 3 ", shown)
@@ -139,10 +107,11 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(run, connection):
     before = connection.store.snapshot()
     text = FILE.replace("rolloutPercentage: 0", "rolloutPercentage: 7")
     shown = run("flags", "apply", "-", "--dry-run", stdin=text).stdout
-    assert shown == "useYamlMessaging: default 0% → 7%\n"
-    assert answer(run("flags", "apply", "-", "--dry-run", "--json", stdin=text)) == {
-        "changes": {"useYamlMessaging": "default 0% → 7%"}
-    }
+    assert shown == "~ useYamlMessaging\n    rollout.percentage: 0 → 7\n1 changed\n"
+    told = answer(run("flags", "apply", "-", "--dry-run", "--json", stdin=text))
+    assert (told["dry_run"], told["changed"], told["convergence"]) == (True, True, None)
+    (item,) = told["differences"]
+    assert item["fields"] == [{"path": "rollout.percentage", "before": 0, "after": 7}]
     assert connection.store.snapshot() == before
 
 
