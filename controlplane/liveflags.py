@@ -1,7 +1,7 @@
 """The flags of each environment, compiled and kept current in the memory of one process, for evaluating them here.
 
-One thread for each environment follows its change stream from the first question on. What is held goes on for ever
-while the store does not answer. Knows no HTTP.
+One thread for each environment follows its change stream from the first question on, and one reports what was
+evaluated. What is held goes on for ever while the store does not answer. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import logging
 import math
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 from controlplane.wiring import Connection
 from flags.feed import ClientFeed
+from flags.identity import plain_client
 from flags.model import ZERO, Revision, Snapshot
+from flags.reporting import Reporter, pause
 from flags.view import View
 from foundation.clock import Clock
 from foundation.errors import StoreUnreachable
@@ -23,6 +26,9 @@ FIRST_SNAPSHOT = 2.0
 
 CATCH_UP = 1.0
 """Seconds that a question waits for a revision that the asker knows of."""
+
+LAST_REPORT = 1.0
+"""Seconds that closing waits for what was evaluated to be reported."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +43,9 @@ class LiveFlags:
         self._stop = threading.Event()
         self._source = connection.source()
         self._feed = ClientFeed(clock, self._source.heartbeat, math.inf, self._publish, lambda: None)
+        self._counts = Reporter(partial(connection.counts.report, plain_client(clock.now()).id))
+        self._reporting = threading.Thread(target=self._report, name="live-flags-report", daemon=True)
+        self._reporting.start()
         threading.Thread(target=self._follow, name="live-flags", daemon=True).start()
 
     def view(self, seen: Revision = ZERO) -> View:
@@ -57,10 +66,21 @@ class LiveFlags:
         with self._news:
             self._written = written if written.epoch != self._written.epoch else max(written, self._written)
 
+    def missed(self, key: str) -> None:
+        """Count an evaluation that failed; those that go well count themselves."""
+        self._counts.collector.miss(key)
+
     def close(self) -> None:
-        """Stop following."""
+        """Report what is left, and stop following."""
         self._stop.set()
         self._source.close()
+        self._reporting.join(LAST_REPORT)
+
+    def _report(self) -> None:
+        over = False
+        while not over:
+            over = self._stop.wait(pause())
+            self._counts.report(self._view.outcomes())
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -72,6 +92,7 @@ class LiveFlags:
                 self._stop.wait(self._source.heartbeat)
 
     def _publish(self, snapshot: Snapshot, changed: Iterable[str] | None) -> None:
+        self._counts.collector.retire(list(self._view.outcomes(changed)))
         view = self._view.replaced(snapshot) if changed is None else self._view.changed(snapshot, changed)
         with self._news:
             self._view = view

@@ -6,6 +6,7 @@ Evaluation is from memory. Any origin may call: what lets a page in is the token
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,7 @@ from controlplane.accounts import Role
 from controlplane.auth import public, requires
 from controlplane.context import connection, live_flags, services
 from controlplane.errors import ContextInvalid, RateLimited
+from controlplane.liveflags import LiveFlags
 from controlplane.ofrep import answers
 from controlplane.ofrep.paths import EVALUATE, EVALUATE_IN, EVENTS_IN
 from controlplane.ofrep.requests import context, seen_revision
@@ -25,7 +27,6 @@ from controlplane.origins import stream_origin
 from controlplane.problems import CHALLENGE, FAULT, retry_after, status_of
 from controlplane.ratelimit import RateLimit
 from flags.evaluation import ErrorCode
-from flags.view import View
 from foundation.errors import DocumentError, SignalboxError
 
 INACTIVITY = 120
@@ -58,7 +59,9 @@ def _count_calls(state: BlueprintSetupState) -> None:
 def evaluate_flag(key: str, environment: str | None = None) -> Response:
     """Evaluate one flag; 404 for one that is not there, 400 where the context does not do."""
     _take_turn()
-    answer = answers.of_flag(_view(environment), key, context())
+    live = _live(environment)
+    answer = answers.of_flag(live.view(seen_revision()), key, context())
+    _count_failures(live, [answer])
     code = answer.get("errorCode")
     return _json(answer, STATUS[code] if code else HTTPStatus.OK)
 
@@ -69,7 +72,9 @@ def evaluate_flag(key: str, environment: str | None = None) -> Response:
 def evaluate_all(environment: str | None = None) -> Response:
     """Evaluate every flag; the ETag is a digest of the answer, so 304 means that this very answer still holds."""
     _take_turn()
-    flags = answers.of_all(_view(environment), context())
+    live = _live(environment)
+    flags = answers.of_all(live.view(seen_revision()), context())
+    _count_failures(live, flags)
     response = _json({"flags": flags, "metadata": {}, **_event_streams(environment)}, HTTPStatus.OK)
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest())
     etag, _ = response.get_etag()
@@ -136,8 +141,14 @@ def _take_turn() -> None:
         raise RateLimited(wait)
 
 
-def _view(environment: str | None) -> View:
-    return live_flags().of(connection(_name(environment))).view(seen_revision())
+def _live(environment: str | None) -> LiveFlags:
+    return live_flags().of(connection(_name(environment)))
+
+
+def _count_failures(live: LiveFlags, answered: Iterable[answers.Json]) -> None:
+    for answer in answered:
+        if "errorCode" in answer:
+            live.missed(answer["key"])
 
 
 def _name(environment: str | None) -> str:
