@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 
 from flags.counts import NO_VARIANT
@@ -71,8 +71,7 @@ def _expired(flag: Flag) -> float | None:
     """Tell when the day is over by which the flag should be gone."""
     if not (flag.temporary and flag.expires):
         return None
-    over = date.fromisoformat(flag.expires) + timedelta(days=1)
-    return datetime(over.year, over.month, over.day, tzinfo=UTC).timestamp()
+    return datetime.combine(date.fromisoformat(flag.expires), time(), UTC).timestamp() + DAY
 
 
 def _same(flag: Flag, served: Served, settled: float, long_ago: float) -> Stale | None:
