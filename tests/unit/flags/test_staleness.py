@@ -102,7 +102,7 @@ def test_the_days_can_be_chosen():
 TIMES = st.none() | st.floats(0, 400).map(ago)
 
 
-MOMENTS = st.fixed_dictionaries({name: TIMES for name in ("since", "changed", "on", "off", NO_VARIANT)})
+MOMENTS = st.fixed_dictionaries(dict.fromkeys(("since", "changed", "on", "off", NO_VARIANT), TIMES))
 
 
 @given(MOMENTS, st.integers(1, 90), st.booleans())
