@@ -27,7 +27,14 @@ tests/js/node_modules/ready: tests/js/package.json
 	cd tests/js && npm install --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test: setup js ## run the tests
+flagd: .venv-flagd/v2/ready .venv-flagd/v3/ready ## flagd's published in-process providers, which the tests compare with
+
+.venv-flagd/%/ready: tests/flagd/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test: setup js flagd ## run the tests
 	$(BIN)/pytest -m 'not soak' $(PYTEST_ARGS)
 
 check: setup ## linters, types, import contracts, shell scripts
@@ -37,7 +44,7 @@ check: setup ## linters, types, import contracts, shell scripts
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck scripts/*.sh .ci/run
 
-coverage: setup js ## the tests with a coverage report
+coverage: setup js flagd ## the tests with a coverage report
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m 'not soak'
 	$(BIN)/coverage combine -q
@@ -55,4 +62,4 @@ bench: setup ## every benchmark, each figure beside its target
 soak: setup ## the long runs that CI only samples
 	$(BIN)/pytest -m soak -n 0 --timeout 7200
 
-.PHONY: help setup up js test check coverage bench soak
+.PHONY: help setup up js flagd test check coverage bench soak

@@ -5,9 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.definitions import Definitions, parse_definitions
+from flags.definitions import parse_definitions
 from flags.documents import flag_document, parse_flag
-from flags.interchange.findings import Loss
 from flags.interchange.flagd_export import export_flagd
 from flags.interchange.flagd_import import import_flagd
 from tests.flag_documents import CLAUSES, LAW, NAMES, full_documents
@@ -29,7 +28,7 @@ SEGMENTS = st.fixed_dictionaries(
 def definitions(draw):
     """Draw flags of which some need another, with the segments they name."""
     documents = {
-        key: draw(full_documents()) for key in draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)) + ["other"]
+        key: draw(full_documents()) for key in [*draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)), "other"]
     }
     for key, document in documents.items():
         needs = document.pop("prerequisites", [])
