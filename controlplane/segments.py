@@ -11,6 +11,7 @@ from controlplane.wiring import Connection
 from flags.errors import SegmentNotFound
 from flags.model import SEGMENT_ITEM, Revision, Snapshot
 from flags.references import references
+from flags.segments import segment_document
 
 
 def listed(connection: Connection, *, archived: bool = False) -> Json:
@@ -23,6 +24,11 @@ def listed(connection: Connection, *, archived: bool = False) -> Json:
         "revision": str(snapshot.revision),
         "segments": [_segment(connection, snapshot, key, used) for key in shown],
     }
+
+
+def documents(connection: Connection) -> dict[str, Json]:
+    """Read the documents of all segments, archived or not, without who wrote them."""
+    return {key: segment_document(segment) for key, segment in connection.store.snapshot().segments.items()}
 
 
 def found(connection: Connection, key: str) -> Json:

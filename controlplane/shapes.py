@@ -33,6 +33,13 @@ Json = dict[str, Any]
 MAX_BODY_SHOWN = 4_000
 """Characters of a frame's body that are shown."""
 
+STALE_WORDS = {
+    "expired": "past its day",
+    "not_evaluated": "nobody asks for it",
+    "same_variant": "always the same variant",
+}
+"""How the reasons for which a flag is stale are said."""
+
 _DEFAULTS: Json = {
     "description": "",
     "prerequisites": [],

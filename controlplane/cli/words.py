@@ -10,18 +10,12 @@ from typing import Any
 
 from controlplane.cli.common import when
 from controlplane.difference import value_text
+from controlplane.shapes import STALE_WORDS
 
 Json = Mapping[str, Any]
 
 KEYS_SHOWN = 5
 """Targeting keys of one variant that are named; the rest is counted."""
-
-STALE = {
-    "expired": "past its day",
-    "not_evaluated": "nobody asks for it",
-    "same_variant": "always the same variant",
-}
-"""How the reasons for which a flag is stale are said."""
 
 
 def state(flag: Json) -> str:
@@ -53,7 +47,7 @@ def stale(flag: Json) -> str:
     mark = flag["stale"]
     if mark is None:
         return ""
-    said = STALE.get(mark["reason"], mark["reason"])
+    said = STALE_WORDS.get(mark["reason"], mark["reason"])
     return f"{said} ({mark['variant']})" if mark["variant"] else said
 
 

@@ -5,11 +5,13 @@ The same words as `static/js/words.js`, which keeps them true while a page is op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
+from controlplane.shapes import STALE_WORDS
 
 OPERATORS = {
     "in": "is one of",
@@ -31,6 +33,8 @@ OPERATORS = {
     "exists": "exists",
 }
 """How a rule's comparison is said between the attribute and the values."""
+
+_PLAIN_VERBS = {"starts": "start", "ends": "end", "contains": "contain", "matches": "match", "exists": "exist"}
 
 
 def percent(value: float) -> str:
@@ -113,9 +117,28 @@ def names(values: Sequence[str], limit: int = 3) -> str:
     return f"{', '.join(values[:-1])} and {values[-1]}" if len(values) > 1 else "".join(values)
 
 
-def operator(name: str) -> str:
-    """Say a clause's operator in words."""
-    return OPERATORS.get(name, name)
+def operator(name: str, negate: bool = False) -> str:
+    """Say a clause's operator in words, turned round where the clause is."""
+    said = OPERATORS.get(name, name)
+    if not negate:
+        return said
+    if name == "not_in":
+        return OPERATORS["in"]
+    verb, _, rest = said.partition(" ")
+    return f"is not {rest}".strip() if verb == "is" else f"does not {_PLAIN_VERBS.get(verb, verb)} {rest}".strip()
+
+
+def stale(mark: Mapping[str, Any]) -> str:
+    """Say why a flag should be looked at."""
+    said = STALE_WORDS.get(mark["reason"], str(mark["reason"]))
+    return f"{said}: {mark['variant']}" if mark["variant"] else said
+
+
+def lifetime(flag: Mapping[str, Any]) -> str:
+    """Say how long a flag is meant to live."""
+    if flag["lifetime"] != "temporary":
+        return "permanent"
+    return f"temporary, until {flag['expires']}" if flag["expires"] else "temporary"
 
 
 def codec(word: str) -> str:
@@ -142,6 +165,8 @@ FILTERS = (
     short,
     names,
     operator,
+    stale,
+    lifetime,
     codec,
     json_text,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, abort, g, request
 
-from controlplane import reading
+from controlplane import reading, segments
 from controlplane.accounts import Role
 from controlplane.auth import requires
 from controlplane.ui.blueprint import ENVIRONMENT, blueprint
@@ -22,15 +22,19 @@ DERIVED = frozenset({"key", "version", "changed", "percentages", "hold", "archiv
 """What the API adds to a flag's document, or what is not set by one; a file that is applied has none of it."""
 
 TABS = ("targeting", "history", "settings")
+FILTERS = ("q", "tag", "owner", "stale")
+"""What the list is narrowed down by: words, a tag, an owner, whether a flag should be looked at."""
 
 
 @blueprint.get(f"{ENVIRONMENT}/flags")
 @requires(Role.VIEWER)
 def flags() -> Response:
-    """List the flags that match a search, archived ones last."""
-    query = request.args.get("q", "").strip()
-    found = [flag for flag in reading.flags(g.connection, archived=True)["flags"] if _matches(flag, query.lower())]
-    return page("flags.html", "flags", flags=sorted(found, key=lambda flag: flag["archived"]), query=query)
+    """List the flags that match a search and the filters, archived ones last."""
+    wanted = {name: request.args.get(name, "").strip() for name in FILTERS}
+    found = [flag for flag in reading.flags(g.connection, archived=True)["flags"] if _matches(flag, wanted)]
+    narrowed = {name: value for name, value in wanted.items() if value and name != "q"}
+    shown = sorted(found, key=lambda flag: flag["archived"])
+    return page("flags.html", "flags", flags=shown, query=wanted["q"], narrowed=narrowed)
 
 
 @blueprint.get(f"{ENVIRONMENT}/flags/<path:key>")
@@ -48,9 +52,14 @@ def flag_page(key: str, tab: str = TABS[0], *, status: int = 200, notices: Seque
     found = reading.flag(g.connection, key)
     live = reading.instances(g.connection)
     special = {"targeting": _targeting, "history": _history, "settings": _settings}[tab]
-    return page(
-        "flag.html", "flags", status=status, notices=notices, live=live, flag=found, tab=tab, **special(found, live)
-    )
+    values = {"flag": found, "live": live, "notices": notices, **special(found, live)}
+    return show_flag(key, tab, values, status=status)
+
+
+def show_flag(key: str, tab: str, values: Mapping[str, Any], *, status: int = 200) -> Response:
+    """Render a flag's page with what is special to one of its tabs."""
+    found = values.get("flag") or reading.flag(g.connection, key)
+    return page("flag.html", "flags", status=status, **{**values, "flag": found, "tab": tab})
 
 
 def _saved(key: str) -> list[tuple[str, str]]:
@@ -66,7 +75,12 @@ def _saved(key: str) -> list[tuple[str, str]]:
 
 def _targeting(found: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
     word = measure(found["key"])
-    return {"tracks": tracks(found, live), "measure": word, "measured": bool(word)}
+    return {
+        "tracks": tracks(found, live),
+        "measure": word,
+        "measured": bool(word),
+        "segments": segments.documents(g.connection) if found["rules"] else {},
+    }
 
 
 def _history(found: Mapping[str, Any], _live: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,10 +93,17 @@ def _with_differences(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings(found: Mapping[str, Any], _live: Mapping[str, Any]) -> dict[str, Any]:
-    document = {name: value for name, value in found.items() if name not in DERIVED and value not in (None, "", [])}
+    document = {name: value for name, value in found.items() if name not in DERIVED and value not in (None, "", [], {})}
+    if found["lifetime"] != "temporary":
+        del document["lifetime"]
     return {"document": write_yaml({"flags": {found["key"]: document}})}
 
 
-def _matches(flag: Mapping[str, Any], query: str) -> bool:
-    text = " ".join([flag["key"], flag["description"], *flag["tags"]]).lower()
-    return all(word in text for word in query.split())
+def _matches(flag: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
+    text = " ".join([flag["key"], flag["description"], flag["owner"], *flag["tags"]]).lower()
+    return (
+        all(word in text for word in wanted["q"].lower().split())
+        and (not wanted["tag"] or wanted["tag"] in flag["tags"])
+        and (not wanted["owner"] or wanted["owner"] == flag["owner"])
+        and (not wanted["stale"] or flag["stale"] is not None)
+    )

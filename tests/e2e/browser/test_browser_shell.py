@@ -7,6 +7,7 @@ PAGES = (
     "flags/useYamlMessaging",
     "flags/useYamlMessaging?tab=history",
     "flags/useYamlMessaging?tab=settings",
+    "flags/useYamlMessaging/explain",
     "instances",
     "queues",
     "queues/balance/dead-letters",

@@ -21,6 +21,7 @@ PAGES = (
     f"flags/{KEY}",
     f"flags/{KEY}?tab=history",
     f"flags/{KEY}?tab=settings",
+    f"flags/{KEY}/explain",
     "instances",
     "queues",
     "queues/balance/dead-letters",
@@ -199,7 +200,7 @@ def test_whatever_people_wrote_is_shown_as_text(api):
     document = {"enabled": True, "variants": {"on": HOSTILE, "off": "off"}, "offVariant": "off", "description": HOSTILE}
     service.create(api.connection.store, parse_flag("a/b.c", document), actor=HOSTILE, reason=HOSTILE)
     viewer = Browser(api, "viewer")
-    for path in ("flags", "flags/a/b.c", "flags/a/b.c?tab=history", "flags/a/b.c?tab=settings"):
+    for path in ("flags", "flags/a/b.c", "flags/a/b.c?tab=history", "flags/a/b.c?tab=settings", "flags/a/b.c/explain"):
         page = text_of(viewer.get(path))
         assert "a/b.c" in page
         assert HOSTILE not in page

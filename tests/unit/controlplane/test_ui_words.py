@@ -1,7 +1,9 @@
 import pytest
 
+from controlplane.shapes import STALE_WORDS
 from controlplane.ui import words
 from flags.operators import OPERATORS
+from flags.staleness import StaleReason
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,27 @@ def test_names_are_cut_after_the_first_few():
 
 def test_of_a_revision_people_say_the_last_part():
     assert words.short("1700000000000000-42") == "42"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("in", "is not one of"),
+        ("not_in", "is one of"),
+        ("equals", "is not"),
+        ("gt", "is not over"),
+        ("starts_with", "does not start with"),
+        ("matches", "does not match"),
+        ("exists", "does not exist"),
+    ],
+)
+def test_a_clause_that_is_turned_round_says_so(name, said):
+    assert words.operator(name, True) == said
+
+
+def test_every_reason_for_which_a_flag_is_stale_has_words():
+    assert {str(reason) for reason in StaleReason} == set(STALE_WORDS)
+    assert words.stale({"reason": "same_variant", "variant": "on"}) == "always the same variant: on"
 
 
 def test_every_operator_that_a_rule_may_use_has_words():

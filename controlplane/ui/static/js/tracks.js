@@ -14,7 +14,9 @@ const rows = () => all("[data-track]", form());
 const place = () => document.getElementById("said-tracks");
 const number = (row) => one("input[type=number]", row);
 const range = (row) => one("input[type=range]", row);
+/** The row of every other domain; null where a split stands there, which has no percentage to ask for. */
 const everywhere = () => one("[data-track-default]");
+const every = () => [...rows(), everywhere()].filter(Boolean);
 
 /** The percentages as the server last told them, and one row's part: "" where the domain follows the default. */
 const truth = () => JSON.parse(form().dataset.percentages);
@@ -22,6 +24,8 @@ const part = (percentages, row) => String((row.dataset.track ? percentages.domai
 const told = (row) => part(truth(), row);
 const same = (a, b) => (a === "" || b === "" ? a === b : Number(a) === Number(b));
 const edited = (row) => !same(number(row).value, told(row));
+const byDefault = () => (everywhere() ? number(everywhere()).value : truth().default);
+const askedAs = ({ default: rest, domains }) => (everywhere() ? { default: rest, domains } : { domains });
 const effective = (value) => (value === "" ? truth().default : value);
 const nameOf = (row) => row.dataset.track ?? "default";
 const worded = (value) => (value === "" ? "default" : percent(value));
@@ -29,10 +33,10 @@ const worded = (value) => (value === "" ? "default" : percent(value));
 /** Show one row as it now stands: mark, field, and where it stood before the edit. */
 function show(row) {
   const value = number(row).value;
-  const standsAt = value === "" ? number(everywhere()).value : value;
+  const standsAt = value === "" ? byDefault() : value;
   if (document.activeElement !== range(row) || !edited(row)) range(row).value = standsAt;
   range(row).setAttribute("aria-valuetext", worded(value));
-  if (row.dataset.track) number(row).placeholder = String(Number(number(everywhere()).value));
+  if (row.dataset.track) number(row).placeholder = String(Number(byDefault()));
   row.classList.toggle("inherits", value === "");
   row.classList.toggle("edited", edited(row));
   const before = one(".before", row);
@@ -44,9 +48,8 @@ function show(row) {
 
 function showAll() {
   if (!form()) return;
-  const every = [...rows(), everywhere()];
-  every.forEach(show);
-  const changes = every.filter(edited);
+  every().forEach(show);
+  const changes = every().filter(edited);
   form().toggleAttribute("data-edited", changes.length > 0);
   const save = one("[data-save]", form());
   if (!save) return;
@@ -56,7 +59,7 @@ function showAll() {
 
 function prepare() {
   if (!form()) return;
-  for (const row of [...rows(), everywhere()]) range(row).disabled = number(row).disabled;
+  for (const row of every()) range(row).disabled = number(row).disabled;
   showAll();
 }
 
@@ -67,7 +70,7 @@ function adopt(flag) {
 
 /** Put every control back to what the server holds. */
 function reset() {
-  for (const row of [...rows(), everywhere()]) number(row).value = told(row);
+  for (const row of every()) number(row).value = told(row);
   showAll();
 }
 
@@ -79,7 +82,7 @@ function asked() {
     if (value === "") delete domains[row.dataset.track];
     else domains[row.dataset.track] = Number(value);
   }
-  return { default: Number(number(everywhere()).value), domains };
+  return { default: Number(byDefault()), domains };
 }
 
 const path = () => `/flags/${encodeURIComponent(form().dataset.key)}`;
@@ -87,7 +90,7 @@ const path = () => `/flags/${encodeURIComponent(form().dataset.key)}`;
 async function put(percentages, reason, words, version = form().dataset.version) {
   const { key } = form().dataset;
   const former = truth();
-  const answer = await change("PUT", `${path()}/percentages`, { ...percentages, reason }, version);
+  const answer = await change("PUT", `${path()}/percentages`, { ...askedAs(percentages), reason }, version);
   adopt(answer.flag);
   reset();
   const undo = () => attempt(() => put(former, `undo of ${answer.revision}`, "Undone", answer.flag.version));
@@ -104,7 +107,7 @@ async function attempt(write) {
 }
 
 async function turnBack(error) {
-  const mine = new Map(rows().concat(everywhere()).filter(edited).map((row) => [nameOf(row), number(row).value]));
+  const mine = new Map(every().filter(edited).map((row) => [nameOf(row), number(row).value]));
   const words = await explain(form().dataset.key, error);
   if (error instanceof Refused) {
     try {
@@ -119,7 +122,7 @@ async function turnBack(error) {
 }
 
 function restore(mine) {
-  for (const row of [...rows(), everywhere()]) if (mine.has(nameOf(row))) number(row).value = mine.get(nameOf(row));
+  for (const row of every()) if (mine.has(nameOf(row))) number(row).value = mine.get(nameOf(row));
   hush(place());
   showAll();
 }
@@ -170,13 +173,13 @@ listen("flags", async () => {
   }
   if (flag.version === form().dataset.version) return;
   const theirs = (row) => part(flag.percentages, row);
-  const touched = [...rows(), everywhere()].filter((row) => edited(row) && !same(theirs(row), told(row)));
+  const touched = every().filter((row) => edited(row) && !same(theirs(row), told(row)));
   if (touched.length) {
     const changes = touched.map((row) => `${nameOf(row)} to ${worded(theirs(row))}`);
     say(place(), "caution", `${flag.changed.by} has meanwhile set ${names(changes)}. Saving yours will be refused; discard to see theirs.`, [["Discard mine", () => { adopt(flag); hush(place()); reset(); }]]);
     return;
   }
-  const untouched = [...rows(), everywhere()].filter((row) => !edited(row));
+  const untouched = every().filter((row) => !edited(row));
   adopt(flag);
   for (const row of untouched) number(row).value = told(row);
   showAll();
