@@ -95,11 +95,11 @@ def services_in_memory(**settings):
     return Services(known, MemoryWiring(known, clock), Accounts(MemoryAccountStore(clock), clock), clock)
 
 
-def services_over(redis_url, **settings):
-    """Build an application's services over a Redis that serves both flags and queues."""
+def services_over(redis_url, *, users_url="", **settings):
+    """Build an application's services over a Redis that serves flags, queues and, unless they have their own, users."""
     clock = ManualClock(start=1_800_000_000.0)
     known = Settings(url="http://localhost", redis_url=redis_url, queue_url=redis_url, **settings)
-    return Services(known, Wiring(known), Accounts(RedisAccountStore(connect(redis_url)), clock), clock)
+    return Services(known, Wiring(known), Accounts(RedisAccountStore(connect(users_url or redis_url)), clock), clock)
 
 
 class Api:

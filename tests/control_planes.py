@@ -38,8 +38,8 @@ class Served:
 class ControlPlane:
     """API and streams at one address, as behind a reverse proxy; `asked` notes each request as (method, path)."""
 
-    def __init__(self, redis_url, *, tls=None, **settings):
-        self.services = services_over(redis_url, **settings)
+    def __init__(self, redis_url, *, tls=None, users_url="", **settings):
+        self.services = services_over(redis_url, users_url=users_url, **settings)
         self.api = Api(self.services)
         self.streams = create_streams(self.services)
         self.asked = []

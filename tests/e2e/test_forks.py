@@ -67,13 +67,13 @@ def fork(mode, url, count):
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize(("mode", "count"), [("bare", 200), ("process", 60), ("server", 60)])
+@pytest.mark.parametrize(("mode", "count"), [("bare", 1_000), ("process", 60), ("server", 60)])
 def test_children_of_a_process_that_evaluates_are_neither_stuck_nor_stale(mode, count, changing):
     fork(mode, changing, count)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("mode", ["bare", "process", "server"])
+@pytest.mark.parametrize("mode", ["process", "server"])
 def test_a_thousand_children_are_neither_stuck_nor_stale(mode, changing):
     fork(mode, changing, 1_000)
 
