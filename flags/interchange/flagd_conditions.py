@@ -7,23 +7,21 @@ Forms that this product writes are read as they were meant. Others are turned in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from itertools import product
 from typing import Any
 
+from flags.interchange.alternatives import Alternatives, all_of, any_of, bounded, opposite
 from flags.interchange.findings import Finding, Loss, Unmapped
 from flags.interchange.flagd_clauses import ORDERINGS, VERSIONS, Logic, clause_of
 from flags.model import SEGMENT, Clause
 
-Alternatives = list[tuple[Clause, ...]]
-
-MAX_ALTERNATIVES = 50
+MAX_DEPTH = 50
+MAX_QUESTIONS = 20_000
+"""Bounds of what is read of one document: evaluators may stand in one another."""
 
 _FLIPPED = {"gt": "lt", "gte": "lte", "lt": "gt", "lte": "gte"}
 _ORDERING = {sign: operator for operator, sign in ORDERINGS.items()}
 _VERSION = {sign: operator for operator, sign in VERSIONS.items()}
 _FALSY = (False, 0, "")
-_MERGED = ("in", "equals", "starts_with", "ends_with", "contains")
 
 
 class Conditions:
@@ -33,21 +31,23 @@ class Conditions:
         self, evaluators: Mapping[str, Logic], segments: frozenset[str], note: Callable[[Finding], None]
     ) -> None:
         self._evaluators, self._segments, self._note = evaluators, segments, note
+        self._left = MAX_QUESTIONS
 
     def read(self, logic: Logic, field: str, depth: int = 0) -> Alternatives:
         """Read a condition; raises Unmapped where clauses can't ask what it asks."""
+        self._left -= 1
+        if depth > MAX_DEPTH or self._left < 0:
+            raise Unmapped(field, "it is too large")
         if logic is None or isinstance(logic, (bool, str, int, float)):
             return [()] if logic else []
         if (clause := clause_of(logic)) is not None:
             return [(clause,)]
         operator, arguments = operation(logic, field)
-        if depth > MAX_ALTERNATIVES:
-            raise Unmapped(field, "it is nested too deeply")
         if operator == "$ref":
             return self._reference(arguments[0], field, depth)
         if operator in ("and", "or", "!", "!!"):
             parts = [self.read(each, f"{field}.{operator}[{at}]", depth + 1) for at, each in enumerate(arguments)]
-            return _bounded(_combined(operator, parts), field)
+            return bounded(_combined(operator, parts), field)
         if operator == "var":
             return [(Clause(attribute(logic, field), "not_in", _FALSY),)]
         return self._comparison(operator, arguments, field)
@@ -82,7 +82,7 @@ class Conditions:
         if len(operator) == 2 and not (isinstance(constant, str) and constant and not _numeric(constant)):
             self._differs(field, f"{operator} converts types in flagd; here they are compared strictly")
         equal: Alternatives = [(Clause(value, "equals", (constant,)),)]
-        return equal if operator[0] == "=" else _negated(equal)
+        return equal if operator[0] == "=" else opposite(equal)
 
     def _in(self, part: Logic, whole: Logic, field: str) -> Alternatives:
         if isinstance(whole, list):
@@ -125,44 +125,12 @@ def attribute(logic: Logic, field: str) -> str:
     return name
 
 
-def both(one: Alternatives, other: Alternatives, field: str) -> Alternatives:
-    """Join two conditions that must both hold; raises Unmapped where that takes too many alternatives."""
-    return _bounded(_combined("and", [one, other]), field)
-
-
 def _combined(operator: str, parts: list[Alternatives]) -> Alternatives:
     if operator == "and":
-        return [tuple(clause for part in chosen for clause in part) for chosen in product(*parts)]
+        return all_of(parts)
     if operator == "or":
-        return _merged([alternative for part in parts for alternative in part])
-    return parts[0] if operator == "!!" else _negated(parts[0])
-
-
-def _negated(alternatives: Alternatives) -> Alternatives:
-    result: Alternatives = [()]
-    for alternative in alternatives:
-        opposite = [one for clause in alternative for one in _opposite(clause)]
-        result = [(*one, *other) for one in result for other in opposite]
-    return result
-
-
-def _opposite(clause: Clause) -> Alternatives:
-    if clause.operator in (SEGMENT, "exists"):
-        return [(replace(clause, negate=not clause.negate),)]
-    turned = replace(clause, negate=not clause.negate)
-    if clause.operator in ("in", "not_in") and not clause.negate:
-        turned = replace(clause, operator="in" if clause.operator == "not_in" else "not_in")
-    return [(turned,), (Clause(clause.attribute, "exists", (), negate=True),)]
-
-
-def _merged(alternatives: Alternatives) -> Alternatives:
-    """Say in one clause what alternatives ask of one attribute with one operator."""
-    first = alternatives[0][0] if alternatives and alternatives[0] else None
-    if first is None or first.operator not in _MERGED or first.negate:
-        return alternatives
-    if not all(len(each) == 1 and replace(each[0], values=first.values) == first for each in alternatives):
-        return alternatives
-    return [(replace(first, values=tuple(value for (each,) in alternatives for value in each.values)),)]
+        return any_of(parts)
+    return parts[0] if operator == "!!" else opposite(parts[0])
 
 
 def _version(value: str, sign: Logic, text: str, field: str) -> Alternatives:
@@ -208,9 +176,3 @@ def _numeric(text: str) -> bool:
     except ValueError:
         return not text.strip()
     return True
-
-
-def _bounded(alternatives: Alternatives, field: str) -> Alternatives:
-    if len(alternatives) > MAX_ALTERNATIVES:
-        raise Unmapped(field, f"it comes to more than {MAX_ALTERNATIVES} rules")
-    return alternatives

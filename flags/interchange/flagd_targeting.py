@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flags.difference import same
+from flags.interchange.alternatives import Alternatives, all_of, bounded
 from flags.interchange.findings import Finding, Loss, Unmapped
 from flags.interchange.flagd_clauses import Logic, has_text
-from flags.interchange.flagd_conditions import Alternatives, Conditions, attribute, both, operation
+from flags.interchange.flagd_conditions import Conditions, attribute, operation
 from flags.model import WEIGHT_TOTAL, Split
 
 _CONDITIONS = frozenset({"==", "===", "!=", "!==", "in", "and", "or", "!", "!!", "<", "<=", ">", ">=", "sem_ver"}) | {
@@ -18,7 +19,9 @@ _CONDITIONS = frozenset({"==", "===", "!=", "!==", "in", "and", "or", "!", "!!",
 }
 """Operators that answer true or false, which flagd takes for the variants of those names."""
 
-MAX_ROWS = 1_500
+MAX_STEPS = 1_500
+MAX_DEPTH = 50
+"""Bounds of one flag's targeting: evaluators may lead back to themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Targeting:
     ) -> None:
         self._variants, self._default, self._conditions, self._note = variants, default, conditions, note
         self._rows: list[Row] = []
+        self._left = MAX_STEPS
         self.bucketings: list[Bucketing] = []
         """What each split hashes, in the order of the rows."""
 
@@ -62,12 +66,13 @@ class Targeting:
         self._walk(logic, [()], field)
         return self._rows
 
-    def _walk(self, logic: Logic, when: Alternatives, field: str) -> None:
+    def _walk(self, logic: Logic, when: Alternatives, field: str, depth: int = 0) -> None:
         """Add the rows of an expression that is asked under a condition."""
         bare = None
         while True:
-            if len(self._rows) > MAX_ROWS:
-                raise Unmapped(field, f"it comes to more than {MAX_ROWS} rows")
+            self._left -= 1
+            if self._left < 0 or depth > MAX_DEPTH:
+                raise Unmapped(field[:200], "it is too large")
             logic = self._resolved(logic, field)
             served = self._served(logic, field)
             if served is not None:
@@ -76,12 +81,12 @@ class Targeting:
             condition, then, rest = _branches(logic, field)
             field = f"{field}.if"
             holds = self._conditions.read(condition, f"{field}[0]")
-            inner = both(when, holds, field)
+            inner = bounded(all_of([when, holds]), field)
             outcome = self._served(self._resolved(then, field), f"{field}[1]") if inner else None
             if outcome is not None:
                 self._add(inner, *outcome, condition if when == [()] else None)
             elif inner:
-                self._walk(then, inner, f"{field}[1]")
+                self._walk(then, inner, f"{field}[1]", depth + 1)
             if holds == [()]:
                 return
             logic, field = rest, f"{field}[2]"
