@@ -30,6 +30,7 @@ from flags.model import ZERO, Revision, Snapshot
 from flags.overrides import OverrideFile
 from flags.reporting import Reporter
 from flags.source import Reporting, Source
+from flags.stored import differing
 from flags.threads import AFTER_FORK, start_threads, weakly
 from flags.view import View
 from foundation.clock import SYSTEM, Clock
@@ -247,7 +248,7 @@ class FlagClient(Evaluator):
             else:
                 self._swap(changed, lambda view: view.changed(snapshot, changed))
         if self._announcer.heeds_changes and view.snapshot is not None:
-            self._note(_differing(view.snapshot.items(), snapshot.items()) if changed is None else changed)
+            self._note(differing(view.snapshot, snapshot) if changed is None else changed)
 
     def _new_counts(self) -> Reporter | None:
         if not isinstance(self._source, Reporting):

@@ -33,7 +33,7 @@ _INLINE = 12
 """Clauses of a flag that are written into its function; of more, each rule becomes a function of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class CompiledFlag:
     """A flag ready to be evaluated.
 

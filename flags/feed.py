@@ -95,8 +95,9 @@ class ClientFeed:
 
     def replace(self, snapshot: Snapshot) -> None:
         """Take a full snapshot into use, whatever stood there."""
-        self._publish(snapshot, None)
-        self._snapshot = snapshot
+        kept = _without_versions(snapshot)
+        self._publish(kept, None)
+        self._snapshot = kept
         self.contact()
 
     def apply(self, change: Change) -> bool:
@@ -104,7 +105,7 @@ class ClientFeed:
         snapshot = self._snapshot
         if snapshot is None or not _follows(change.revision, snapshot.revision):
             return False
-        after = change.onto(snapshot)
+        after = _without_versions(change.onto(snapshot))
         self._publish(after, change.item_keys)
         self._snapshot = after
         self.contact()
@@ -135,6 +136,11 @@ class ClientFeed:
     def disown(self) -> None:
         """Forget the lease: after a fork it is the parent's."""
         self._renewed = -math.inf
+
+
+def _without_versions(snapshot: Snapshot) -> Snapshot:
+    """Leave out what only writers need: it takes as much room again as the compiled flags."""
+    return Snapshot(snapshot.revision, snapshot.flags, segments=snapshot.segments)
 
 
 def _follows(revision: Revision, cursor: Revision) -> bool:

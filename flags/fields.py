@@ -6,7 +6,9 @@ Knows the shapes of values (text, list, object, number) and nothing of what a fl
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from foundation.errors import DocumentError
@@ -21,15 +23,17 @@ MAX_KEY = 200
 """Bounds of a variant's value: levels of nesting, values in all, characters of a text and of an object's key."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SHORT = 64
+
 NAME_RULE = "1 to 100 letters, digits, '.', '_' or '-', starting with a letter or digit"
 
 
 def fields(value: Any, field: str, known: Collection[str], required: Collection[str] = ()) -> Mapping[str, Any]:
     """Take an object that has every required field and none but known ones."""
-    mapping = object_of(value, field)
+    mapping: Mapping[str, Any] = value if type(value) is dict else object_of(value, field)
     for name in mapping:
         if name not in known:
-            unknown = f"{field}.{name[:MAX_KEY]}".removeprefix(".")
+            unknown = f"{field}.{next(iter(object_of({name: None}, field)))[:MAX_KEY]}".removeprefix(".")
             raise DocumentError(unknown, "is not a known field", expected=f"one of {', '.join(known)}")
     for name in required:
         if name not in mapping:
@@ -39,7 +43,7 @@ def fields(value: Any, field: str, known: Collection[str], required: Collection[
 
 def object_of(value: Any, field: str, *, limit: int | None = None) -> Mapping[str, Any]:
     """Take an object whose keys are texts, of at most `limit` entries."""
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise DocumentError(field, "is not an object", value=value, expected="an object")
     if limit is not None and len(value) > limit:
         raise DocumentError(field, f"has {len(value):,} entries", expected=f"at most {limit:,}")
@@ -76,18 +80,20 @@ def text(value: Any, field: str, *, limit: int, least: int = 0) -> str:
             value.encode()
         except UnicodeEncodeError as error:
             raise DocumentError(field, "holds half of a surrogate pair", value=value) from error
-    return str(value)
+    return _kept(str(value))
 
 
 def name(value: Any, field: str) -> str:
     """Take a name of a variant, a domain or a tag."""
-    if not (isinstance(value, str) and NAME.fullmatch(value)):
+    if not (isinstance(value, str) and _is_name(value)):
         raise DocumentError(field, "is not a valid name", value=value, expected=NAME_RULE)
-    return str(value)
+    return _kept(str(value))
 
 
 def number(value: Any, field: str) -> int | float:
     """Take a number that every reader of JSON keeps exactly; a whole one comes out as int."""
+    if type(value) is int and -MAX_NUMBER <= value <= MAX_NUMBER:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise DocumentError(field, "is not a number", value=value, expected="a number")
     if not -MAX_NUMBER <= value <= MAX_NUMBER:  # refuses NaN too
@@ -99,7 +105,21 @@ def json_value(value: Any, field: str) -> Any:
     """Take a copy of any JSON value but null, within the bounds of this module."""
     if value is None:
         raise DocumentError(field, "is null", expected="a value")
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return text(value, field, limit=MAX_TEXT)
     return _Copier(MAX_NODES).copy(value, field, MAX_DEPTH)
+
+
+def _kept(text: str) -> str:
+    """Keep one copy of a short text: the same words stand in thousands of flags."""
+    return sys.intern(text) if len(text) <= _SHORT else text
+
+
+@lru_cache(maxsize=4_096)
+def _is_name(text: str) -> bool:
+    return NAME.fullmatch(text) is not None
 
 
 class _Copier:

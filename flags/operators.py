@@ -50,7 +50,10 @@ class Operator:
 def checked_values(operator: str, values: Sequence[Any], field: str) -> Values:
     """Check the values of a clause; raises DocumentError naming the first that its operator can't use."""
     check = OPERATORS[operator].check
-    return tuple([check(value, f"{field}[{index}]") for index, value in enumerate(values)])
+    try:
+        return tuple([check(value, field) for value in values])
+    except DocumentError:  # which one, is found out only where it matters
+        return tuple([check(value, f"{field}[{index}]") for index, value in enumerate(values)])
 
 
 def clause_test(clause: Clause) -> tuple[str, list[Any]]:
@@ -58,20 +61,25 @@ def clause_test(clause: Clause) -> tuple[str, list[Any]]:
     if clause.operator == "exists":
         return f"context.get({{}}) is {'' if clause.negate else 'not '}None", [clause.attribute]
     test, constant = OPERATORS[clause.operator].test(clause.values)
-    if clause.negate:
-        return f"(v := context.get({{}})) is not None and not ({test.replace('@', 'v')})", [clause.attribute, constant]
+    return _expression(test, clause.negate), [clause.attribute, constant]
+
+
+@lru_cache(maxsize=256)
+def _expression(test: str, negate: bool) -> str:
+    if negate:
+        return f"(v := context.get({{}})) is not None and not ({test.replace('@', 'v')})"
     value = "(v := context.get({}))" if test.count("@") > 1 else "context.get({})"
-    return test.replace("@", value, 1).replace("@", "v"), [clause.attribute, constant]
+    return test.replace("@", value, 1).replace("@", "v")
 
 
 # What documents may hold.
 
 
 def _scalar(value: Any, field: str) -> Any:
+    if isinstance(value, str):
+        return fields.text(value, field, limit=MAX_VALUE)
     if isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return _text(value, field)
     if isinstance(value, (int, float)):
         return fields.number(value, field)
     raise DocumentError(field, "can't be compared", value=value, expected="text, a number, true or false")

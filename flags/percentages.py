@@ -16,6 +16,8 @@ def weight_of(value: Any, field: str) -> int:
 
     A float is taken for what it prints as: 33.333 is 33,333 parts of 100,000.
     """
+    if type(value) is int and 0 <= value <= 100:
+        return value * _PER_PERCENT
     expected = "a number from 0 to 100 with at most 3 decimals"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise DocumentError(field, "is not a number", value=value, expected=expected)

@@ -1,8 +1,8 @@
-"""What flags find of one another while a snapshot is compiled: prerequisites, each compiled once, and segments."""
+"""What flags find of one another when they are compiled: prerequisites, each compiled once, and segments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from flags.compilation import CompiledFlag, Needed, Predicate, compile_clauses, compile_flag
 from flags.model import Snapshot
@@ -28,17 +28,12 @@ class SnapshotScope:
         self._flags, self._segments = flags, segments
         self._waiting: set[str] = set()
 
-    def compile(self, keys: Iterable[str]) -> None:
-        """Compile the flags named, and what they need, unless they are gone or archived."""
-        for key in keys:
-            self._compiled(key)
-
     def flag(self, key: str) -> Needed | None:
         """Find a prerequisite; None for one that is not there, or is being compiled for itself."""
         override, flag = self._overrides.get(key), self._snapshot.flags.get(key)
         if override is not None:
             return Needed(flag.variants if flag else {}, override)
-        compiled = self._compiled(key)
+        compiled = self.find(key)
         return None if flag is None or compiled is None else Needed(flag.variants, compiled)
 
     def segment(self, key: str) -> Predicate | None:
@@ -46,19 +41,19 @@ class SnapshotScope:
         found = self._segments.get(key)
         segment = self._snapshot.segments.get(key)
         if found is None and segment is not None and not segment.archived:
-            found = self._segments[key] = compile_clauses(segment.clauses, self)
+            found = self._segments.setdefault(key, compile_clauses(segment.clauses, self))
         return found
 
-    def _compiled(self, key: str) -> CompiledFlag | None:
+    def find(self, key: str) -> CompiledFlag | None:
+        """Find a flag, compiled if it was not yet; None where it is not there, is archived, or needs itself."""
         found = self._flags.get(key)
-        flag = self._snapshot.flags.get(key)
-        if found is not None or flag is None or flag.archived:
+        flag = self._snapshot.flags.get(key) if found is None else None
+        if flag is None or flag.archived:
             return found
         if key in self._waiting or len(self._waiting) > MAX_CHAIN:
             return None
         self._waiting.add(key)
         try:
-            compiled = self._flags[key] = compile_flag(flag, self)
+            return self._flags.setdefault(key, compile_flag(flag, self))
         finally:
             self._waiting.discard(key)
-        return compiled

@@ -10,11 +10,14 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import orjson
+
 from flags import fields
 from flags.documents import flag_document, parse_flag
-from flags.model import Revision, Snapshot
+from flags.model import Flag, Revision, Snapshot
 from flags.segments import parse_segment, segment_document
 from flags.store import Change
+from flags.stored import StoredFlags
 from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
@@ -49,10 +52,15 @@ def read_snapshot(document: Any) -> Snapshot:
     versions = fields.object_of(content.get("versions"), "versions")
     return Snapshot(
         revision_of(content),
-        _readable(content, "flags", parse_flag),
+        StoredFlags(_texts(content)),
         {key: _revision(version, f"versions.{key}") for key, version in versions.items()},
         _readable(content, "segments", parse_segment),
     )
+
+
+def _texts(content: Mapping[str, Any]) -> dict[str, Flag | bytes]:
+    flags = fields.object_of(content.get("flags"), "flags")
+    return {key: orjson.dumps(flag, option=orjson.OPT_SORT_KEYS) for key, flag in flags.items()}
 
 
 def read_change(document: Any) -> Change:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from flags.model import Flag, Item, Revision, Segment, Snapshot
+from flags.stored import revised, updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,10 @@ class Change:
 
     def onto(self, before: Snapshot) -> Snapshot:
         """Make the snapshot that comes of this change."""
-        versions = dict.fromkeys(self.item_keys, self.revision)
         return Snapshot(
             self.revision,
-            {**before.flags, **self.flags},
-            {**before.versions, **versions},
+            updated(before.flags, self.flags),
+            revised(before.versions, self.item_keys, self.revision),
             {**before.segments, **self.segments} if self.segments else before.segments,
         )
 

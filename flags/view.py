@@ -1,74 +1,94 @@
-"""What a client evaluates with at one moment: a snapshot compiled into a table for each type, overrides laid over it.
+"""What a client evaluates with at one moment: a snapshot, and what of it has been compiled, overrides laid over it.
 
-A view never changes. A new snapshot, a change, or another override file makes the next view, which the client swaps in
-with one assignment, so that it is seen whole without a lock. A change compiles only the flags it touches, and those
-that have need of them.
+A flag is compiled when it is first asked for, and stands from then on in the table of its type; a process pays for the
+flags it uses. A change makes the next view, which the client swaps in with one assignment, so that it is seen whole
+without a lock. It compiles anew what it touches, and what has need of that, and takes over all the rest.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from flags.compilation import CompiledFlag, Decide, Predicate, compile_override
 from flags.evaluation import Context, Detail, ErrorCode, Kind, failure
 from flags.explanation import explain
 from flags.model import SEGMENT_ITEM, Snapshot
 from flags.outcome import Outcome
+from flags.references import references
 from flags.scope import SnapshotScope
+from flags.stored import differing, referring
 
 Compiled = Mapping[str, CompiledFlag]
-Table = Mapping[str, Decide]
 
 
-@dataclass(frozen=True, slots=True)
 class View:
-    """A compiled snapshot.
+    """A snapshot to evaluate with.
+
+    Any thread may ask; what one compiles the others find. For that it relies on dictionaries that Python reads, copies
+    and adds to in one step each: a flag is put among the compiled ones before it is put into a table.
 
     Args:
-        snapshot: what is compiled; None until the first one arrives.
-        flags: every flag that is not archived, whatever the overrides say.
-        segments: every segment that a flag asks for.
-        overrides: the values of the override file.
-        needed: for each item that flags were compiled with, the flags that were, by item key.
-        booleans, strings, integers, floats, objects: what answers, by flag key; integer flags are in `floats` too.
+        snapshot: None until the first one arrives.
+        overrides: the values of the override file, by flag key.
+        held: the view that this one comes after, and the keys of the items in which the two differ.
     """
 
-    snapshot: Snapshot | None = None
-    flags: Compiled = field(default_factory=dict)
-    segments: Mapping[str, Predicate] = field(default_factory=dict)
-    overrides: Compiled = field(default_factory=dict)
-    needed: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    booleans: Mapping[str, Callable[[Any], Outcome[bool]]] = field(default_factory=dict)
-    strings: Mapping[str, Callable[[Any], Outcome[str]]] = field(default_factory=dict)
-    integers: Mapping[str, Callable[[Any], Outcome[int]]] = field(default_factory=dict)
-    floats: Mapping[str, Callable[[Any], Outcome[float]]] = field(default_factory=dict)
-    objects: Table = field(default_factory=dict)
+    __slots__ = ("_flags", "_segments", "booleans", "floats", "integers", "objects", "overrides", "snapshot", "strings")
 
-    def replaced(self, snapshot: Snapshot) -> Self:
+    def __init__(
+        self,
+        snapshot: Snapshot | None = None,
+        overrides: Compiled | None = None,
+        held: tuple[View, Iterable[str]] | None = None,
+    ) -> None:
+        before, touched = held or (None, ())
+        self.snapshot = snapshot
+        self.overrides = overrides or {}
+        self.booleans: dict[str, Callable[[Any], Outcome[bool]]] = dict(before.booleans) if before else {}
+        self.strings: dict[str, Callable[[Any], Outcome[str]]] = dict(before.strings) if before else {}
+        self.integers: dict[str, Callable[[Any], Outcome[int]]] = dict(before.integers) if before else {}
+        self.floats: dict[str, Callable[[Any], Outcome[float]]] = dict(before.floats) if before else {}
+        self.objects: dict[str, Decide] = dict(before.objects) if before else {}
+        self._flags: dict[str, CompiledFlag] = dict(before._flags) if before else {}  # noqa: SLF001 - its own kind
+        self._segments: dict[str, Predicate] = dict(before._segments) if before else {}  # noqa: SLF001 - its own kind
+        self._renew(touched)
+
+    def replaced(self, snapshot: Snapshot) -> View:
         """Make the view of another snapshot under the same overrides."""
-        return self._next(snapshot, self.overrides, {*self.flags, *snapshot.flags}, {}, {})
+        return self.changed(snapshot, differing(self.snapshot or Snapshot(), snapshot))
 
-    def changed(self, snapshot: Snapshot, item_keys: Iterable[str]) -> Self:
+    def changed(self, snapshot: Snapshot, item_keys: Iterable[str]) -> View:
         """Make the view of a snapshot that differs from this one's in the items named."""
-        touched = self._concerned(item_keys)
-        segments = {key: each for key, each in self.segments.items() if SEGMENT_ITEM + key not in touched}
-        return self._next(snapshot, self.overrides, touched, self._without(touched), segments)
+        return View(snapshot, self.overrides, (self, item_keys))
 
-    def overridden(self, values: Mapping[str, Any]) -> Self:
+    def overridden(self, values: Mapping[str, Any]) -> View:
         """Make the view of the same snapshot under other overrides."""
         overrides = {key: compile_override(key, value) for key, value in values.items()}
-        decided = {*self.overrides, *overrides}
-        recompiled = self._concerned(decided) - decided
-        return self._next(
-            self.snapshot, overrides, recompiled | decided, self._without(recompiled), dict(self.segments)
-        )
+        return View(self.snapshot, overrides, (self, {*self.overrides, *overrides}))
 
-    def table(self, kind: Kind) -> Table:
+    def keys(self) -> list[str]:
+        """List the flags that are not archived, whatever the overrides say."""
+        return [key for key in (self.snapshot or Snapshot()).flags if self._scope().find(key) is not None]
+
+    def find(self, key: str) -> CompiledFlag | None:
+        """Find what answers for a flag, compiled if it was not yet; None where there is no such flag."""
+        compiled = self.overrides.get(key) or self._scope().find(key)
+        if compiled is not None:
+            self.table(compiled.kind)[key] = compiled.decide
+            if compiled.as_float is not None:
+                self.floats[key] = compiled.as_float.decide
+        return compiled
+
+    def concerned(self, item_keys: Iterable[str]) -> set[str]:
+        """Name the flags among these items, and those that refer to one of them, and so on, compiled or not."""
+        flags = (self.snapshot or Snapshot()).flags
+        concerned = _closed(item_keys, {flag.key: references(flag) for flag in referring(flags)})
+        return {key for key in concerned if not key.startswith(SEGMENT_ITEM)}
+
+    def table(self, kind: Kind) -> dict[str, Decide]:
         """Give the table for flags asked for as this type."""
-        tables: dict[Kind, Table] = {
+        tables: dict[Kind, dict[str, Decide]] = {
             Kind.BOOLEAN: self.booleans,
             Kind.STRING: self.strings,
             Kind.INTEGER: self.integers,
@@ -82,104 +102,71 @@ class View:
 
         With `item_keys`, only those that are given up where these items change.
         """
-        concerned = self.flags if item_keys is None else self._concerned(item_keys)
-        found = [self.flags[key] for key in concerned if key in self.flags]
-        for compiled in (*found, *self.overrides.values()):
+        flags = dict(self._flags)
+        wanted = flags if item_keys is None else flags.keys() & self._dependent(item_keys)
+        for compiled in [*(flags[key] for key in wanted), *self.overrides.values()]:
             for each in (compiled, compiled.as_float):
                 if each is not None:
                     yield from ((each.key, outcome) for outcome in each.outcomes)
 
     def answer(self, kind: Kind, key: str, context: Context | None) -> Detail[Any]:
         """Evaluate a flag asked for as this type; on an error the value is None. Never raises."""
-        decide = self.table(kind).get(key) if isinstance(key, str) else None
-        if decide is None:
-            return self._unanswered(kind, key)
+        compiled = self.find(key) if isinstance(key, str) else None
+        decide = self.table(kind).get(key) if compiled else None
+        if compiled is None or decide is None:
+            return self._unanswered(kind, key, compiled)
         try:
             outcome = decide(context)
         except Exception:  # noqa: BLE001 - a context may hold objects of any class, and evaluation never raises
-            return self._explained(kind, key, context)
+            return self._explained(compiled if kind is compiled.kind else compiled.as_float or compiled, context)
         outcome.count += 1.0
         return outcome.detail or outcome.told(key)
 
-    def explained_with(self) -> dict[str, Any]:
-        """Give the override file's values, as `flags.explanation` takes them."""
-        return {key: override.outcomes[0].value for key, override in self.overrides.items()}
-
-    def _explained(self, kind: Kind, key: str, context: Context | None) -> Detail[Any]:
-        detail = explain(self.snapshot or Snapshot(), key, context, self.explained_with()).detail
+    def _explained(self, compiled: CompiledFlag, context: Context | None) -> Detail[Any]:
+        overrides = {key: override.outcomes[0].value for key, override in self.overrides.items()}
+        detail = explain(self.snapshot or Snapshot(), compiled.key, context, overrides).detail
         if detail.error_code is not None:
             return detail
-        compiled = self.flags[key]
-        for outcome in (compiled.as_float or compiled if kind is Kind.FLOAT else compiled).outcomes:
+        for outcome in compiled.outcomes:
             if (outcome.variant, outcome.reason) == (detail.variant, detail.reason):
                 outcome.count += 1.0
-                return outcome.detail or outcome.told(key)
+                return outcome.detail or outcome.told(compiled.key)
         return detail
 
-    def _unanswered(self, kind: Kind, key: str) -> Detail[Any]:
-        found = (self.overrides.get(key) or self.flags.get(key)) if isinstance(key, str) else None
+    def _unanswered(self, kind: Kind, key: str, found: CompiledFlag | None) -> Detail[Any]:
         if found is not None:
             return failure(
                 key, ErrorCode.TYPE_MISMATCH, f"the flag is of type {found.kind}, and was asked for as {kind}"
             )
         if self.snapshot is None:
             return failure(key, ErrorCode.PROVIDER_NOT_READY, "no flags have arrived yet")
-        return failure(
-            key, ErrorCode.FLAG_NOT_FOUND, f"flag {key} not found" if isinstance(key, str) else "no such flag"
-        )
+        return failure(key, ErrorCode.FLAG_NOT_FOUND, "no such flag")
 
-    def concerned(self, item_keys: Iterable[str]) -> set[str]:
-        """Name the flags that items bear on: flags among them, and those that were compiled with one of them."""
-        return {key for key in self._concerned(item_keys) if not key.startswith(SEGMENT_ITEM)}
+    def _scope(self) -> SnapshotScope:
+        return SnapshotScope(self.snapshot or Snapshot(), self.overrides, self._flags, self._segments)
 
-    def _concerned(self, item_keys: Iterable[str]) -> set[str]:
-        """Add to the items named those that were compiled with them, and so on."""
-        concerned: set[str] = set()
-        rest = list(item_keys)
-        while rest:
-            key = rest.pop()
-            if key not in concerned:
-                concerned.add(key)
-                rest += self.needed.get(key, ())
-        return concerned
+    def _dependent(self, item_keys: Iterable[str]) -> set[str]:
+        """Add to the items named the flags that were compiled with them, and so on."""
+        return _closed(item_keys, {key: each.needs for key, each in list(self._flags.items()) if each.needs})
 
-    def _without(self, keys: set[str]) -> dict[str, CompiledFlag]:
-        flags = dict(self.flags)
-        for key in keys:
-            flags.pop(key, None)
-        return flags
-
-    def _next(
-        self,
-        snapshot: Snapshot | None,
-        overrides: Compiled,
-        touched: set[str],
-        flags: dict[str, CompiledFlag],
-        segments: dict[str, Predicate],
-    ) -> Self:
-        SnapshotScope(snapshot or Snapshot(), overrides, flags, segments).compile(touched)
-        held: tuple[Table, ...] = (self.booleans, self.strings, self.integers, self.floats, self.objects)
-        tables = {kind: dict(table) for kind, table in zip(Kind, held, strict=True)}
-        for key in touched:
-            _place(tables, key, overrides.get(key) or flags.get(key))
-        needed = self._needed(flags, touched)
-        return type(self)(snapshot, flags, segments, overrides, needed, *tables.values())
-
-    def _needed(self, flags: Compiled, touched: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        if not any(compiled.needs for key in touched for compiled in (self.flags.get(key), flags.get(key)) if compiled):
-            return self.needed
-        needed: defaultdict[str, set[str]] = defaultdict(set)
-        for key, compiled in flags.items():
-            for item_key in compiled.needs:
-                needed[item_key].add(key)
-        return {item_key: frozenset(keys) for item_key, keys in needed.items()}
+    def _renew(self, touched: Iterable[str]) -> None:
+        """Forget what no longer holds, and compile it anew where it had been asked for."""
+        tables = (self.booleans, self.strings, self.integers, self.floats, self.objects)
+        wanted = []
+        for item_key in self._dependent(touched):
+            self._flags.pop(item_key, None)
+            self._segments.pop(item_key.removeprefix(SEGMENT_ITEM), None)
+            if [True for table in tables if table.pop(item_key, None) is not None]:
+                wanted.append(item_key)
+        for key in wanted:
+            self.find(key)
 
 
-def _place(tables: Mapping[Kind, dict[str, Decide]], key: str, compiled: CompiledFlag | None) -> None:
-    for table in tables.values():
-        table.pop(key, None)
-    if compiled is None:
-        return
-    tables[compiled.kind][key] = compiled.decide
-    if compiled.as_float is not None:
-        tables[Kind.FLOAT][key] = compiled.as_float.decide
+def _closed(item_keys: Iterable[str], needs: Mapping[str, Iterable[str]]) -> set[str]:
+    """Add to some items those that need one of them, and so on."""
+    closed = set(item_keys)
+    before = -1
+    while len(closed) > before:
+        before = len(closed)
+        closed.update(key for key, needed in needs.items() if not closed.isdisjoint(needed))
+    return closed

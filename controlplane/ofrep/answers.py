@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 def of_flag(view: View, key: str, context: Mapping[str, Any]) -> Json:
     """Evaluate one flag, of whichever type it is; `errorCode` is there where that failed."""
-    compiled = view.flags.get(key)
+    compiled = view.find(key)
     if compiled is None:
         return failure(ErrorCode.FLAG_NOT_FOUND, "no such flag", key)
     detail = view.answer(compiled.kind, key, context)
@@ -34,7 +34,7 @@ def of_flag(view: View, key: str, context: Mapping[str, Any]) -> Json:
 
 def of_all(view: View, context: Mapping[str, Any]) -> list[Json]:
     """Evaluate every flag that is not archived, by key."""
-    return [of_flag(view, key, context) for key in sorted(view.flags)]
+    return [of_flag(view, key, context) for key in sorted(view.keys())]
 
 
 def failure(code: str, details: str, key: str | None = None) -> Json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import redis
 
@@ -18,16 +19,14 @@ from flags.model import ZERO, Revision
 from flags.source import Feed
 from flags.store import Change
 from flags.stores.keys import Keys
-from flags.stores.redis import read_snapshot
+from flags.stores.redis import REVISION, read_snapshot
 from flags.stores.redis_registry import ACKNOWLEDGE, LEAVE, acknowledgement
 from foundation.errors import DocumentError
-from foundation.redis import Script, translation
+from foundation.redis import translation
 from foundation.wire import Command, Wire
 
 ENTRIES = 1_000
 """Changes taken in one step at most."""
-
-_REVISION = Script("flags.stores", "fence.lua", "revision.lua")
 
 _Entry = tuple[bytes, list[bytes]]
 
@@ -58,7 +57,7 @@ class Session:
     def open(self) -> None:
         """Get in step with the server: fence, compare, and read everything where changes alone would not do."""
         self._held.script_load(ACKNOWLEDGE.source)
-        current = _revision(_REVISION(self._held, [self._meta], [self._keys.prefix]))
+        current = _revision(REVISION(self._held, [self._meta], [self._keys.prefix]))
         if self._feed.cursor == ZERO or not self._within_reach(current):
             self._read_all()
 
@@ -88,7 +87,7 @@ class Session:
         commands: list[Command] = []
         if self._idle:
             # The run id can't change under a connection, unless something between us and the server hides it.
-            commands.append(("EVALSHA", _REVISION.sha, 1, self._meta, self._keys.prefix))
+            commands.append(("EVALSHA", REVISION.sha, 1, self._meta, self._keys.prefix))
         if self._instance is not None:
             commands.append(("EVALSHA", ACKNOWLEDGE.sha, 1, self._meta, *self._renewal(self._instance, cursor)))
         commands.append(("XREAD", "COUNT", ENTRIES, "BLOCK", self._block, "STREAMS", self._log, str(cursor)))
@@ -125,7 +124,11 @@ class Session:
         return True
 
     def _read_all(self) -> None:
-        self._feed.replace(read_snapshot(self._held, self._keys))
+        self._feed.replace(read_snapshot(self._send_all, self._keys))
+
+    def _send_all(self, commands: tuple[Command, ...]) -> list[Any]:
+        self._wire.send(*commands)
+        return [self._wire.receive() for _ in commands]
 
 
 def _revision(answer: list[bytes]) -> Revision:

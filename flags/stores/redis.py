@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
 
 from flags.errors import RevisionConflict, WriteUnconfirmed
 from flags.items import item_from_json, parted
-from flags.model import Item, Revision, Snapshot
+from flags.model import SEGMENT_ITEM, Flag, Item, Revision, Snapshot
 from flags.store import HistoryEntry, Write, Written
+from flags.stored import StoredFlags, StoredRevisions
 from flags.stores.keys import Keys
 from flags.stores.redis_registry import RedisInstanceRegistry
 from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch, requirements
 from foundation.errors import DocumentError, StoreUnreachable
 from foundation.redis import Script, connect, translated
+from foundation.wire import Command
 
 __all__ = ["RedisFlagStore", "RedisInstanceRegistry", "read_snapshot"]
 
 LOG_ENTRIES = 10_000
 LOG_ITEMS = 1_000
 """Most items in one entry of the log; a larger write makes subscribers read everything."""
+
+READINGS = 10
+"""Attempts at reading everything at one revision."""
 
 ATTEMPTS = 3
 PAUSE = 0.05
@@ -38,7 +43,8 @@ REPLICA_WAIT = 0.5
 
 _LOG = logging.getLogger(__name__)
 _WRITE = Script("flags.stores", "fence.lua", "write.lua")
-_SNAPSHOT = Script("flags.stores", "fence.lua", "snapshot.lua")
+REVISION = Script("flags.stores", "fence.lua", "revision.lua")
+"""Answers with the epoch and the rev of an environment, after the fence."""
 
 
 class RedisFlagStore:
@@ -59,7 +65,7 @@ class RedisFlagStore:
     def snapshot(self) -> Snapshot:
         """Read every flag and segment at one revision."""
         with translated("read the flags"):
-            return read_snapshot(self._client, self._keys)
+            return read_snapshot(self._send_all, self._keys)
 
     def write(self, write: Write) -> Written:
         """Apply a write, all of it or none; an answer that was lost is asked for again.
@@ -113,6 +119,12 @@ class RedisFlagStore:
             arguments += [item_key, str(expected or ""), items.get(item_key, "")]
         return keys, arguments
 
+    def _send_all(self, commands: tuple[Command, ...]) -> list[Any]:
+        with self._client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return pipeline.execute()
+
     def _send(self, write: Write, keys: list[str], arguments: list[str | int]) -> Written:
         # WAIT speaks of the connection's own writes, so both commands take the same one.
         with self._client.client() as connection:  # type: ignore[no-untyped-call]
@@ -130,31 +142,48 @@ class RedisFlagStore:
         return Written(revision, repeated=outcome == b"repeated")
 
 
-def read_snapshot(client: redis.Redis, keys: Keys) -> Snapshot:
-    """Read every flag and segment at one revision, for callers who translate the library's errors themselves.
+def read_snapshot(send: Callable[[tuple[Command, ...]], Sequence[Any]], keys: Keys) -> Snapshot:
+    """Read every item at one revision, given what sends commands in one piece and answers with what comes back.
 
-    An item that this release can't read is left out, and logged: it must not keep flags from being killed.
+    It is not one script, since Lua looks every text up among those it holds, and texts as alike as flags are make that
+    slow: a script would keep the server from all other work for half a second over 10,000 flags. Nor is it a
+    transaction, which a full server refuses. A server takes up in one go what arrives in one piece, and should a write
+    come in between all the same, the revision tells. A segment that can't be read is left out, and logged.
+
+    Raises:
+        StoreUnreachable: every attempt met another writer.
     """
-    epoch, rev, items, versions = _SNAPSHOT(client, [keys.named("meta")], [keys.prefix])
-    flags, segments = parted(_readable(_pairs(items)))
+    revision: Command = ("EVAL", REVISION.source, 1, keys.named("meta"), keys.prefix)
+    commands = (revision, ("HGETALL", keys.named("flags")), ("HGETALL", keys.named("ver")), revision)
+    for _ in range(READINGS):
+        before, items, versions, after = send(commands)
+        if before == after:
+            return _snapshot(Revision(int(before[0]), int(before[1])), items, versions)
+    raise StoreUnreachable(f"read the flags: they were written again during each of {READINGS} readings")
+
+
+def _snapshot(revision: Revision, items: Any, versions: Any) -> Snapshot:
+    flags: dict[str, Flag | bytes] = {}
+    segments: dict[str, bytes] = {}
+    for item_key, text in _pairs(items):
+        (segments if item_key.startswith(SEGMENT_ITEM) else flags)[item_key] = text
     return Snapshot(
-        revision=Revision(int(epoch), int(rev)),
-        flags=flags,
-        versions={key: Revision.parse(revision.decode()) for key, revision in _pairs(versions)},
-        segments=segments,
+        revision, StoredFlags(flags), StoredRevisions(dict(_pairs(versions))), parted(_readable(segments))[1]
     )
 
 
-def _readable(documents: Iterable[tuple[str, bytes]]) -> Iterator[Item]:
-    for item_key, json in documents:
+def _readable(documents: Mapping[str, bytes]) -> Iterator[Item]:
+    for item_key, json in documents.items():
         try:
             yield item_from_json(item_key, json)
         except DocumentError as error:
             _LOG.error("%r can't be read and is left out: %s", item_key, error)
 
 
-def _pairs(flat: list[bytes]) -> list[tuple[str, bytes]]:
-    return [(key.decode(), value) for key, value in zip(flat[::2], flat[1::2], strict=True)]
+def _pairs(answer: Any) -> Iterator[tuple[str, bytes]]:
+    """Pair keys with values, as redis-py answers and as the server does."""
+    pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
+    return ((key.decode(), value) for key, value in pairs)
 
 
 def _conflict(write: Write, key: bytes, current: bytes) -> RevisionConflict:

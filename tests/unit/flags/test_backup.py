@@ -105,7 +105,7 @@ def test_a_flag_that_this_release_can_t_read_is_left_out(backup, path, caplog):
     found = another(path).load()
     assert found.flags == {}
     assert set(found.segments) == {"beta"}
-    assert "flags.k can't be read" in caplog.text
+    assert "flag 'k' can't be read" in caplog.text
 
 
 def test_what_could_make_the_reader_wait_or_is_too_large_is_refused(path, caplog, monkeypatch):

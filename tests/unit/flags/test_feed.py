@@ -32,9 +32,9 @@ class Server:
     def write(self, key, value):
         before = self.now
         revision = Revision(before.revision.epoch, before.revision.rev + 1)
-        flags, versions = {**before.flags, key: flag(key, value)}, {**before.versions, key: revision}
-        self.states.append(Snapshot(revision, flags, versions))
-        return Change(revision, {key: flags[key]})
+        written = {key: flag(key, value)}
+        self.states.append(Snapshot(revision, {**before.flags, **written}))
+        return Change(revision, written)
 
     def restore(self, number):
         """Go back to an old copy, which opens a new epoch."""

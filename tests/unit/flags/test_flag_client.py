@@ -77,6 +77,7 @@ def test_a_change_is_seen_by_the_next_evaluation_and_leaves_other_flags_as_they_
     source = PuppetSource(snapshot(flag("a"), flag("b"), flag("c")))
     client = make(source)
     assert client.start()
+    assert client.get_string_value("b", "json") == "yaml"
     kept = client._view.strings["b"]
     changed = {
         "a": flag("a", on="toml"),
