@@ -78,7 +78,7 @@ def test_the_page_of_a_flag_says_all_that_decides_before_and_beside_its_percenta
         "split: direct 20 % · manual 80 %",
         "base serves on",
         "p-7 serve pooled",
-        "If is not in the segment insiders ( email ends with @example.com ) and amount is not over 10",
+        "If not in the segment insiders ( email ends with @example.com ) and amount is not over 10",
         "Bucketed by playerId",
     ):
         assert part in said
