@@ -4,7 +4,7 @@ import json
 
 from click.testing import CliRunner
 
-from controlplane.cli import definitions, explaining, flags, instances, queues, segments
+from controlplane.cli import definitions, explaining, flags, instances, interchange, queues, segments
 from controlplane.cli.main import main
 from controlplane.settings import Settings
 from foundation.clock import ManualClock
@@ -16,7 +16,7 @@ flags:
   enableBatching: {enabled: false, description: batches, rolloutPercentage: 5, fallback: individual}
 """
 
-MODULES = (definitions, explaining, flags, instances, queues, segments)
+MODULES = (definitions, explaining, flags, instances, interchange, queues, segments)
 
 
 def connected(monkeypatch):

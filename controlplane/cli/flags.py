@@ -26,6 +26,7 @@ from controlplane.cli.common import (
 )
 from controlplane.cli.definitions import apply_files, diff_files
 from controlplane.cli.explaining import explain_flag
+from controlplane.cli.interchange import export_flags, import_flags
 from controlplane.cli.usage import flag_usage
 from controlplane.cli.words import changed, flag_facts, lifetime, percentages, stale, state
 from controlplane.wiring import Connection
@@ -225,5 +226,7 @@ def _report(connection: Connection, written: Written, keys: tuple[str, ...], *, 
 
 command.add_command(apply_files)
 command.add_command(diff_files)
+command.add_command(export_flags)
+command.add_command(import_flags)
 command.add_command(explain_flag)
 command.add_command(flag_usage)

@@ -44,15 +44,15 @@ class Conditions:
             return [(clause,)]
         operator, arguments = operation(logic, field)
         if operator == "$ref":
-            return self._reference(arguments[0], field, depth)
-        if operator in ("and", "or", "!", "!!"):
+            return self._reference(reference(logic, field), field, depth)
+        if operator in ("and", "or", "!", "!!") and arguments:
             parts = [self.read(each, f"{field}.{operator}[{at}]", depth + 1) for at, each in enumerate(arguments)]
             return bounded(_combined(operator, parts), field)
         if operator == "var":
             return [(Clause(attribute(logic, field), "not_in", _FALSY),)]
         return self._comparison(operator, arguments, field)
 
-    def _reference(self, name: Any, field: str, depth: int) -> Alternatives:
+    def _reference(self, name: str, field: str, depth: int) -> Alternatives:
         if name in self._segments:
             return [(Clause("", SEGMENT, (name,)),)]
         if name not in self._evaluators:
@@ -93,11 +93,11 @@ class Conditions:
         return [(Clause(attribute(whole, field), "contains", (_text(part, field),)),)]
 
     def _ordered(self, operator: str, arguments: list[Logic], field: str) -> list[Clause]:
-        if len(arguments) == 3:
+        if len(arguments) == 3 and operator in ("lt", "lte"):
             low, value, high = arguments
             return [*self._ordered(operator, [low, value], field), *self._ordered(operator, [value, high], field)]
-        flipped = not _is_variable(arguments[0])
         value, bound = _sides(arguments, field)
+        flipped = not _is_variable(arguments[0])
         if isinstance(bound, bool) or not isinstance(bound, (int, float)):
             raise Unmapped(field, "clauses order numbers only")
         self._differs(field, "flagd takes texts, true and false for numbers too; here they do not match")
@@ -113,6 +113,14 @@ def operation(logic: Logic, field: str) -> tuple[str, list[Logic]]:
         raise Unmapped(field, "it is not one JsonLogic operation")
     operator, arguments = next(iter(logic.items()))
     return operator, arguments if isinstance(arguments, list) else [arguments]
+
+
+def reference(logic: Mapping[str, Logic], field: str) -> str:
+    """Take the name of the evaluator that an expression stands for; raises Unmapped."""
+    name = logic["$ref"]
+    if not isinstance(name, str):
+        raise Unmapped(field, "its $ref is not a name")
+    return name
 
 
 def attribute(logic: Logic, field: str) -> str:
@@ -137,6 +145,8 @@ def _version(value: str, sign: Logic, text: str, field: str) -> Alternatives:
     core, dash, rest = text.removeprefix("v").removeprefix("V").partition("-")
     numbers = [*core.split("+")[0].split("."), "0", "0"][:3]
     bound = ".".join(numbers) + dash + rest
+    if not isinstance(sign, str):
+        raise Unmapped(field, "sem_ver names no comparison")
     if sign in _VERSION:
         return [(Clause(value, _VERSION[sign], (bound,)),)]
     if sign == "!=":

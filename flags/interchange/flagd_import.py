@@ -124,7 +124,7 @@ class _Reader:
         variants = fields.object_of(content.get("variants"), f"{field}.variants")
         metadata, own = self._metadata(content.get("metadata", {}), field)
         default = content.get("defaultVariant") or None
-        if default is not None and default not in variants:
+        if default is not None and not (isinstance(default, str) and default in variants):
             raise Unmapped(f"{field}.defaultVariant", f"{default!r} is not one of the variants")
         read: dict[str, Any] = {name: metadata[name] for name in _COPIED if name in metadata}
         if "tags" in metadata:

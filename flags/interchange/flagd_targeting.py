@@ -10,7 +10,7 @@ from flags.difference import same
 from flags.interchange.alternatives import Alternatives, all_of, bounded
 from flags.interchange.findings import Finding, Loss, Unmapped
 from flags.interchange.flagd_clauses import Logic, has_text
-from flags.interchange.flagd_conditions import Conditions, attribute, operation
+from flags.interchange.flagd_conditions import Conditions, attribute, operation, reference
 from flags.model import WEIGHT_TOTAL, Split
 
 _CONDITIONS = frozenset({"==", "===", "!=", "!==", "in", "and", "or", "!", "!!", "<", "<=", ">", ">=", "sem_ver"}) | {
@@ -96,9 +96,10 @@ class Targeting:
 
     def _resolved(self, logic: Logic, field: str) -> Logic:
         if isinstance(logic, Mapping) and set(logic) == {"$ref"}:
-            if logic["$ref"] not in self._evaluators:
-                raise Unmapped(field, f"there is no evaluator {logic['$ref']}")
-            return self._evaluators[logic["$ref"]]
+            name = reference(logic, field)
+            if name not in self._evaluators:
+                raise Unmapped(field, f"there is no evaluator {name}")
+            return self._evaluators[name]
         if isinstance(logic, Mapping) and len(logic) == 1 and next(iter(logic)) in _CONDITIONS:
             return {"if": [logic, True, False]}
         return logic
@@ -191,7 +192,7 @@ def _branches(logic: Logic, field: str) -> tuple[Logic, Logic, Logic]:
 def _looked_up(condition: Logic) -> list[str]:
     if isinstance(condition, Mapping) and isinstance(condition.get("and"), list):
         first = condition["and"][0] if condition["and"] else None
-        if isinstance(first, Mapping) and isinstance(first.get("starts_with"), list):
+        if isinstance(first, Mapping) and isinstance(first.get("starts_with"), list) and first["starts_with"]:
             value = first["starts_with"][0]
             return [value["var"]] if isinstance(value, Mapping) and isinstance(value.get("var"), str) else []
     return []
