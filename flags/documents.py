@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import orjson
@@ -223,6 +222,8 @@ def _expires(content: Mapping[str, Any], field: str) -> str:
     expires = fields.text(content["expires"], f"{field}.expires", limit=10)
     if content.get("lifetime") != "temporary":
         raise DocumentError(f"{field}.expires", "is set for a permanent flag", expected="lifetime: temporary beside it")
+    from datetime import date  # noqa: PLC0415 - few flags have a day to go by
+
     try:
         return date.fromisoformat(expires).isoformat()
     except ValueError as error:

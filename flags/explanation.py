@@ -6,7 +6,6 @@ over to it whenever it meets a context that it can't use; and tests hold the two
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -82,6 +81,8 @@ class _Inquiry:
         except _Undecidable as problem:
             detail = failure(self._key, problem.code, problem.message)
         except Exception as error:  # noqa: BLE001 - a context may hold objects of any class, and evaluation never raises
+            import traceback  # noqa: PLC0415 - hardly ever needed
+
             message = "".join(traceback.format_exception_only(error)).strip()
             detail = failure(self._key, ErrorCode.GENERAL, message)
         return Explanation(detail, tuple(self._steps))

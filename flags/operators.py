@@ -178,7 +178,7 @@ def _matches(values: Values) -> Test:
 
 def _of_number(comparison: str, easiest: Callable[[Values], Any]) -> Callable[[Values], Test]:
     """Compare with the bound that is the easiest to pass: of several, one is enough."""
-    test = f"((t := type(@)) is int or t is float or number(@)) and @ {comparison} {{}}"
+    test = f"((t := @.__class__) is int or t is float or number(@)) and @ {comparison} {{}}"
     return lambda values: (test, easiest(values))
 
 

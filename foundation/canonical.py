@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
-
-import rfc8785
 
 from foundation.errors import DocumentError
 
@@ -16,6 +13,8 @@ def canonical_json(value: Any) -> bytes:
     Raises:
         DocumentError: the value holds something that JSON can't carry exactly: NaN, an integer past 2^53, a set.
     """
+    import rfc8785  # noqa: PLC0415 - only those who write flags need it, and it is slow to load
+
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
@@ -26,4 +25,6 @@ def canonical_json(value: Any) -> bytes:
 
 def digest(value: Any) -> str:
     """Name a JSON value by its content: `sha256:` and the hex digest of its canonical form."""
+    import hashlib  # noqa: PLC0415 - as above
+
     return "sha256:" + hashlib.sha256(canonical_json(value)).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 
@@ -23,6 +22,8 @@ def new_id(prefix: str = "") -> str:
 
 def derived_id(cause: str, index: int) -> str:
     """Name the `index`-th thing that `cause` brought about: the same id each time it is asked for."""
+    import hashlib  # noqa: PLC0415 - few derive names, and it is slow to load
+
     hashed = hashlib.sha256(f"{cause}\0{index}".encode()).digest()
     prefix, underscore, _ = cause.rpartition("_")
     return _named(prefix if underscore else "", int.from_bytes(hashed[:16], "big"))
