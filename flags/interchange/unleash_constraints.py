@@ -19,6 +19,15 @@ _TEXT = {"STR_STARTS_WITH": "starts_with", "STR_ENDS_WITH": "ends_with", "STR_CO
 _PATTERNS = {"STR_STARTS_WITH": r"(?i)^\Q{}\E", "STR_ENDS_WITH": r"(?i)\Q{}\E$", "STR_CONTAINS": r"(?i)\Q{}\E"}
 _NUMBERS = {"NUM_EQ": "equals", "NUM_GT": "gt", "NUM_GTE": "gte", "NUM_LT": "lt", "NUM_LTE": "lte"}
 _VERSIONS = {"SEMVER_EQ": "semver_eq", "SEMVER_GT": "semver_gt", "SEMVER_LT": "semver_lt"}
+_OPPOSITE = {
+    "NUM_EQ": ("lt", "gt"),
+    "NUM_GT": ("lte",),
+    "NUM_GTE": ("lt",),
+    "NUM_LT": ("gte",),
+    "NUM_LTE": ("gt",),
+}
+"""What holds of numbers where these don't: not of texts, which Unleash takes for numbers and would compare."""
+
 NUMERIC = frozenset(_NUMBERS)
 
 
@@ -39,9 +48,13 @@ def _constraint(value: Any, field: str) -> Alternatives:
     operator = content.get("operator")
     attribute = attribute_of(content.get("contextName"))
     holds: Alternatives = [(_clause(str(operator), attribute, content, field),)]
-    if bool(content.get("inverted")) is not (operator == "NOT_IN"):
-        return opposite(holds)
-    return holds
+    if bool(content.get("inverted")) is (operator == "NOT_IN"):
+        return holds
+    if operator in _OPPOSITE:
+        absent = Clause(attribute, "exists", (), negate=True)
+        bound = holds[0][0].values
+        return [*((Clause(attribute, other, bound),) for other in _OPPOSITE[str(operator)]), (absent,)]
+    return opposite(holds)
 
 
 def _clause(operator: str, attribute: str, content: Mapping[str, Any], field: str) -> Clause:

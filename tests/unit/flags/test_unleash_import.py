@@ -67,6 +67,8 @@ def test_constraints_must_all_hold_and_userid_is_the_targeting_key():
         (constraint("a", "STR_CONTAINS", ["X"], caseInsensitive=True), [{"a": "axb"}], [{"a": "ab"}, {}]),
         (constraint("a", "STR_ENDS_WITH", ["x."], caseInsensitive=True), [{"a": "AX."}], [{"a": "axb"}, {"a": "x.y"}]),
         (constraint("a", "NUM_GTE", value="18"), [{"a": 18}], [{"a": 17}, {}]),
+        (constraint("a", "NUM_GTE", value="18", inverted=True), [{"a": 17}, {}], [{"a": 18}, {"a": "20"}]),
+        (constraint("a", "NUM_EQ", value="18", inverted=True), [{"a": 17}, {"a": 19}, {}], [{"a": 18}]),
         (constraint("a", "SEMVER_LT", value="1.2.0"), [{"a": "1.2.0-rc"}], [{"a": "1.2.0"}, {}]),
     ],
 )
