@@ -154,13 +154,19 @@ def _in(values: Values) -> Test:
         return "member(@, {})", _known(values)
     if len(values) == 1:
         return "@ == {}", values[0]
-    return "@ in {}", values if len(values) <= _FEW else frozenset(values)
+    return "@ in {}", _looked_up(values)
 
 
 def _not_in(values: Values) -> Test:
     if not all(isinstance(value, str) for value in values):
         return "@ is not None and not member(@, {})", _known(values)
-    return "@ is not None and @ not in {}", values if len(values) <= _FEW else frozenset(values)
+    return "@ is not None and @ not in {}", _looked_up(values)
+
+
+@lru_cache(maxsize=4_096)
+def _looked_up(texts: tuple[str, ...]) -> tuple[str, ...] | frozenset[str]:
+    """Make what texts are looked up in, one for all flags that ask for the same."""
+    return texts if len(texts) <= _FEW else frozenset(texts)
 
 
 def _known(values: Values) -> tuple[frozenset[Any], frozenset[Any]]:
