@@ -23,6 +23,9 @@ PREREQUISITE = "flag:"
 MAX_NODES = 50_000
 """Values in the expression of one flag: prerequisites stand in it once for each that needs them."""
 
+MAX_NEEDED = 1_000
+"""Flags that are written into one, each as often as it is needed."""
+
 MAX_DEPTH = 250
 """Levels of nested `if`: evaluators follow them by recursion."""
 
@@ -139,6 +142,7 @@ class _Writer:
     def __init__(self, definitions: Definitions, *, inline: bool = False) -> None:
         self._definitions = definitions
         self._inline = inline
+        self._left = MAX_NEEDED
 
     def flag(self, flag: Flag) -> Logic:
         field = f"flags.{flag.key}"
@@ -146,6 +150,9 @@ class _Writer:
         return logic if flag.enabled else {"if": [False, logic, flag.off_variant]}
 
     def needed(self, key: str, field: str, depth: int) -> Logic:
+        self._left -= 1
+        if self._left < 0:
+            raise Unmapped(field, "its logic is too large for flagd's form")
         flag = self._definitions.flags.get(key)
         if flag is None or flag.archived or depth > MAX_CHAIN:
             raise Unmapped(field, f"the flag {key} is not there to be written into it")

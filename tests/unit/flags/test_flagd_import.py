@@ -143,6 +143,18 @@ def test_what_flagd_has_no_form_for_is_left_out_and_named():
     }
 
 
+def test_prerequisites_that_would_be_written_out_without_end_leave_their_flags_out():
+    flag = {"enabled": True, "variants": {"on": True, "off": False}, "offVariant": "off"}
+    layers = {f"f{layer}-{n}": dict(flag) for layer in range(15) for n in range(10)}
+    for key, document in layers.items():
+        layer = int(key[1:].split("-")[0])
+        if layer:
+            document["prerequisites"] = [{"flag": f"f{layer - 1}-{n}", "variants": ["on"]} for n in range(10)]
+    exported = export_flagd(parse_definitions(layers))
+    assert {"f0-0", "f2-9"} <= exported.document["flags"].keys()
+    assert any(each.field == "flags.f14-0.prerequisites" for each in exported.findings)
+
+
 @pytest.mark.parametrize("document", [[], {"flags": 1}, {"flags": {"f": 1}, "$evaluators": 2}, {}])
 def test_what_is_no_document_of_flagd_is_refused(document):
     with pytest.raises(DocumentError):
