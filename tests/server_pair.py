@@ -18,6 +18,8 @@ from tests.support import eventually
 
 PIECE = 65536
 ENVIRONMENT = "test"
+PATIENCE = 20.0
+"""Seconds that whoever sets up the world waits for a server: a machine that is busy breaks no promise."""
 
 
 class Switch:
@@ -163,7 +165,7 @@ class ServerPair:
     def reset(self):
         """Empty both, and part them."""
         for server in (self.current, self.other):
-            with connect(server.url) as client:
+            with connect(server.url, timeout=PATIENCE) as client:
                 client.replicaof("NO", "ONE")
                 client.flushall()
         self.switch.lead_to(self.current.socket)
@@ -171,13 +173,13 @@ class ServerPair:
     @contextlib.contextmanager
     def store(self):
         """The current server's flags."""
-        with contextlib.closing(RedisFlagStore(self.current.url, ENVIRONMENT)) as store:
+        with contextlib.closing(RedisFlagStore(self.current.url, ENVIRONMENT, timeout=PATIENCE)) as store:
             yield store
 
     @contextlib.contextmanager
     def registry(self):
         """The current server's instances."""
-        with contextlib.closing(RedisInstanceRegistry(self.current.url, ENVIRONMENT)) as registry:
+        with contextlib.closing(RedisInstanceRegistry(self.current.url, ENVIRONMENT, timeout=PATIENCE)) as registry:
             yield registry
 
     def writable(self):
@@ -186,7 +188,7 @@ class ServerPair:
 
     def checkpoint(self):
         """Copy what the current server holds, as a backup does."""
-        with connect(self.current.url) as client:
+        with connect(self.current.url, timeout=PATIENCE) as client:
             client.save()
         return (self.current.folder / "dump.rdb").read_bytes()
 
@@ -206,12 +208,12 @@ class ServerPair:
 
     def detach(self):
         """Part the other server, which stays behind with what it has."""
-        with connect(self.other.url) as client:
+        with connect(self.other.url, timeout=PATIENCE) as client:
             client.replicaof("NO", "ONE")
 
     def promote(self):
         """Make the current server a primary."""
-        with connect(self.current.url) as client:
+        with connect(self.current.url, timeout=PATIENCE) as client:
             client.replicaof("NO", "ONE")
 
     def fail_over(self, *, hidden):
@@ -221,17 +223,17 @@ class ServerPair:
 
     def cut_connections(self):
         """Kill every client's connection on the current server."""
-        with connect(self.current.url) as client:
+        with connect(self.current.url, timeout=PATIENCE) as client:
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     def trim(self, entries):
         """Leave so many entries in the log."""
-        with connect(self.current.url) as client, contextlib.suppress(redis.ReadOnlyError):
+        with connect(self.current.url, timeout=PATIENCE) as client, contextlib.suppress(redis.ReadOnlyError):
             client.xtrim(f"sb:{{{ENVIRONMENT}}}:log", maxlen=entries, approximate=False)
 
     def lose_everything(self):
         """Empty the current server while it runs."""
-        with connect(self.current.url) as client, contextlib.suppress(redis.ReadOnlyError):
+        with connect(self.current.url, timeout=PATIENCE) as client, contextlib.suppress(redis.ReadOnlyError):
             client.flushall()
 
     def close(self):
@@ -244,14 +246,14 @@ class ServerPair:
         server.start()
 
     def _replicate(self, server, primary):
-        with connect(primary.url) as client:
+        with connect(primary.url, timeout=PATIENCE) as client:
             client.replicaof("NO", "ONE")
-        with connect(server.url) as client:
+        with connect(server.url, timeout=PATIENCE) as client:
             if client.info("replication").get("master_link_status") != "up":
                 client.replicaof("NO", "ONE")  # or it goes on waiting for a second to connect again
             client.replicaof("127.0.0.1", primary.config["port"])
-        eventually(lambda: self._asked(server, "master_link_status") == "up", interval=0.001)
+        eventually(lambda: self._asked(server, "master_link_status") == "up", PATIENCE, interval=0.001)
 
     def _asked(self, server, fact):
-        with connect(server.url) as client:
+        with connect(server.url, timeout=PATIENCE) as client:
             return client.info("replication").get(fact)

@@ -115,7 +115,7 @@ class UpdateProtocol(RuleBasedStateMachine):
     @precondition(lambda self: len(self.clients) < CLIENTS)
     @rule()
     def start_a_client(self):
-        source = RedisSource(self.pair.url, ENVIRONMENT, heartbeat=HEARTBEAT)
+        source = RedisSource(self.pair.url, ENVIRONMENT, heartbeat=HEARTBEAT, lease=60.0, timeout=10.0)
         self.clients.append(SteppedClient(source, f"client-{next(self.names)}", self.seen))
 
     @precondition(lambda self: len(self.clients) > 1)

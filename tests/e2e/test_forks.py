@@ -27,7 +27,7 @@ class Writer:
     """Changes flags without end, one at a time, from before the first client starts."""
 
     def __init__(self, url):
-        self._store = RedisFlagStore(url, ENVIRONMENT)
+        self._store = RedisFlagStore(url, ENVIRONMENT, timeout=20.0)
         self._stop = threading.Event()
         self._seen = dict.fromkeys(DECISIONS)
         for key in DECISIONS:
