@@ -16,7 +16,7 @@ from flags.compilation import TARGETING_KEY, compile_clauses, rollout_reason
 from flags.evaluation import NOTHING, OVERRIDE, Context, Detail, ErrorCode, Reason, copied, failure
 from flags.model import SEGMENT, WEIGHT_TOTAL, Clause, Flag, Prerequisite, Rollout, Snapshot, Split
 from flags.percentages import percentage_of
-from flags.references import MAX_CHAIN
+from flags.references import reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,8 @@ class _Undecidable(Exception):
 class _Inquiry:
     """One evaluation under way."""
 
-    def __init__(
-        self, snapshot: Snapshot, overrides: Mapping[str, Any], key: str, context: Context | None, depth: int = 1
-    ) -> None:
-        self._snapshot, self._overrides, self._key, self._depth = snapshot, overrides, key, depth
+    def __init__(self, snapshot: Snapshot, overrides: Mapping[str, Any], key: str, context: Context | None) -> None:
+        self._snapshot, self._overrides, self._key = snapshot, overrides, key
         self._context: Any = NOTHING if context is None else context
         self._steps: list[Step] = []
 
@@ -118,9 +116,9 @@ class _Inquiry:
 
     def _meets(self, prerequisite: Prerequisite) -> tuple[bool, str]:
         wanted = f"{prerequisite.flag} has to serve {' or '.join(prerequisite.variants)}"
-        if self._depth > MAX_CHAIN:
-            return False, f"{wanted}, at the end of too long a chain"
-        inquiry = _Inquiry(self._snapshot, self._overrides, prerequisite.flag, self._context, self._depth + 1)
+        if not reach(prerequisite.flag, self._prerequisites).bounded:
+            return False, f"{wanted}, and its own prerequisites lead in a circle or too far"
+        inquiry = _Inquiry(self._snapshot, self._overrides, prerequisite.flag, self._context)
         found = inquiry.run().detail
         if found.error_code is not None:
             return False, f"{wanted}, and can't be evaluated ({found.error_message})"
@@ -129,6 +127,10 @@ class _Inquiry:
             flag = self._snapshot.flags.get(prerequisite.flag)
             met = flag is not None and any(_same(flag.variants.get(v), found.value) for v in prerequisite.variants)
         return met, f"{wanted}, and serves {found.variant} ({found.reason})"
+
+    def _prerequisites(self, key: str) -> tuple[Prerequisite, ...]:
+        flag = None if key in self._overrides else self._snapshot.flags.get(key)
+        return () if flag is None or flag.archived else flag.prerequisites
 
     def _targeted(self, flag: Flag) -> Detail[Any] | None:
         if not flag.targets:
@@ -166,7 +168,7 @@ class _Inquiry:
         segment = self._snapshot.segments.get(key)
         if segment is None or segment.archived:
             return None
-        return all(self._asked(clause) for clause in segment.clauses if clause.operator != SEGMENT)
+        return all(clause.operator != SEGMENT and self._asked(clause) for clause in segment.clauses)
 
     def _asked(self, clause: Clause) -> bool:
         if clause.operator == "exists":

@@ -1,13 +1,15 @@
 """What items refer to by key: a flag to its prerequisites and to segments; and the check that all of it holds good.
 
 A document can't be checked for this by itself, so a write is checked against the environment it changes. Evaluation
-relies on none of it: where a reference leads nowhere, or round in a circle, the flag serves its off variant, and the
+relies on none of it: where a reference leads nowhere, in a circle or too far, the flag serves its off variant, and the
 clause does not match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from flags.model import SEGMENT, SEGMENT_ITEM, Clause, Flag, Item, Prerequisite, Segment
 from foundation.errors import DocumentError
@@ -15,8 +17,38 @@ from foundation.errors import DocumentError
 MAX_CHAIN = 20
 """Flags in a chain of prerequisites, the first one included."""
 
+MAX_EVALUATIONS = 1_000
+"""Evaluations that one of a flag may come to, those of its prerequisites and of theirs included: a flag that is needed
+on several ways is evaluated for each, and the ways multiply with every flag in a row."""
+
 Items = Mapping[str, Item]
 """Flags and segments by item key."""
+
+
+class Reach(NamedTuple):
+    """How far the prerequisites of a flag lead: to which flags, whether within bounds, and whether back to the flag.
+
+    Where they lead too far, not all `flags` are named, but no change of the others would bring them within bounds.
+    """
+
+    flags: frozenset[str]
+    bounded: bool
+    circular: bool
+
+
+def reach(key: str, prerequisites: Callable[[str], Iterable[Prerequisite]]) -> Reach:
+    """Follow the prerequisites of a flag, given those of each one; takes time by their number, not by their ways."""
+    met: set[str] = set()
+    evaluations, level = 0, Counter({key: 1})
+    for _ in range(MAX_CHAIN):
+        evaluations += level.total()
+        following: Counter[str] = Counter()
+        for flag, ways in level.items():
+            for prerequisite in prerequisites(flag):
+                following[prerequisite.flag] += ways
+        met.update(following)
+        level = following
+    return Reach(frozenset(met), not level and evaluations <= MAX_EVALUATIONS, key in met)
 
 
 def references(item: Item) -> tuple[str, ...]:
@@ -34,18 +66,23 @@ def check_references(items: Items, edited: Iterable[str]) -> frozenset[str]:
     Answers with every item that this rests on: if one of them changes meanwhile, it has to be checked anew.
 
     Raises:
-        DocumentError: a reference leads to nothing, to something archived, to a variant that is not there, or in a
-            circle; or an edited item is gone, or lacks a variant, that another flag needs.
+        DocumentError: a reference leads to nothing, to something archived, to a variant that is not there, in a
+            circle, or too far; or an edited item is gone, or lacks a variant, that another flag needs.
     """
     touched = set(edited)
+    leading = {key for key in touched if _prerequisites(items.get(key))}
     relied: set[str] = set()
     for key, item in items.items():
         named = references(item)
         if key in touched or touched.intersection(named):
             _check_own(item, items)
             relied.update(named)
-        if key in touched and isinstance(item, Flag):
-            relied.update(_check_chain(item, items))
+        if leading and _prerequisites(item):
+            reached = reach(key, lambda flag: _prerequisites(items.get(flag)))
+            if key in leading or leading.intersection(reached.flags):
+                _check_reach(item, reached)
+            if key in leading:
+                relied.update(reached.flags)
     return frozenset(relied)
 
 
@@ -80,22 +117,14 @@ def _check_clause(clause: Clause, items: Items, field: str) -> None:
         raise DocumentError(field, problem, value=clause.values[0], expected="a segment that exists")
 
 
-def _check_chain(flag: Flag, items: Items) -> set[str]:
-    """Follow the prerequisites of prerequisites; answers with all of them."""
-    seen: set[str] = set()
-    level = {flag.key}
-    for _ in range(MAX_CHAIN):
-        level = {each.flag for key in level for each in _prerequisites(items.get(key))}
-        if flag.key in level:
-            field = f"flags.{flag.key}.prerequisites"
-            raise DocumentError(field, "lead back to the flag itself", value=flag.key, expected="no circle")
-        if not level:
-            return seen
-        seen |= level
-    raise DocumentError(
-        f"flags.{flag.key}.prerequisites", "form too long a chain", expected=f"at most {MAX_CHAIN} flags in a row"
-    )
+def _check_reach(item: Item, reached: Reach) -> None:
+    field = f"flags.{item.key}.prerequisites"
+    if reached.circular:
+        raise DocumentError(field, "lead back to the flag itself", value=item.key, expected="no circle")
+    if not reached.bounded:
+        expected = f"at most {MAX_CHAIN} flags in a row, and {MAX_EVALUATIONS:,} evaluations of them in all"
+        raise DocumentError(field, "form too long a chain", expected=expected)
 
 
 def _prerequisites(item: Item | None) -> tuple[Prerequisite, ...]:
-    return item.prerequisites if isinstance(item, Flag) else ()
+    return item.prerequisites if isinstance(item, Flag) and not item.archived else ()

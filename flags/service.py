@@ -16,7 +16,7 @@ from flags.errors import FlagExists, FlagNotFound, RevisionConflict, SegmentExis
 from flags.items import item_json, reread
 from flags.model import Flag, Item, Revision, Segment, Snapshot
 from flags.references import check_references, references
-from flags.store import Edit, FlagStore, HistoryEntry, Write, Written
+from flags.store import ENVIRONMENT, Edit, FlagStore, HistoryEntry, Write, Written
 from foundation.errors import DocumentError
 from foundation.ids import new_id
 
@@ -89,6 +89,8 @@ def create(
     try:
         return _write(store, lambda _: [Edit(item, None)], write, retry=False)
     except RevisionConflict as error:
+        if error.key != item.item_key:
+            raise
         taken = FlagExists if isinstance(item, Flag) else SegmentExists
         raise taken(item.key, store.environment) from error
 
@@ -220,7 +222,10 @@ def _requirements(snapshot: Snapshot, edits: Sequence[Edit]) -> dict[str, Revisi
     if not concerned:
         return {}
     relied = check_references({**snapshot.items(), **edited}, concerned)
-    return {key: snapshot.versions[key] for key in sorted(relied - edited.keys())}
+    requires = {key: snapshot.versions[key] for key in sorted(relied - edited.keys())}
+    if any(_reaches_others(snapshot.item(key), edited[key]) for key in concerned):
+        requires[ENVIRONMENT] = snapshot.revision
+    return requires
 
 
 def _refers_otherwise(before: Item | None, after: Item) -> bool:
@@ -231,6 +236,20 @@ def _refers_otherwise(before: Item | None, after: Item) -> bool:
         return False
     named = before.prerequisites != after.prerequisites or references(before) != references(after)
     return named or before.variants.keys() != after.variants.keys()
+
+
+def _reaches_others(before: Item | None, after: Item) -> bool:
+    """Tell whether an edit may break what refers to the item, which another writer may be about to make.
+
+    Such a write takes something away, or makes chains longer that lead through the item. Who only refers to items is
+    safe in naming these.
+    """
+    if before is None:
+        return False
+    if isinstance(before, Segment) or isinstance(after, Segment):
+        return after.archived
+    lengthens = bool(after.prerequisites) and after.prerequisites != before.prerequisites
+    return after.archived or lengthens or not before.variants.keys() <= after.variants.keys()
 
 
 def _found(snapshot: Snapshot, key: str, environment: str) -> Found:

@@ -12,6 +12,9 @@ from typing import Protocol
 from flags.model import Flag, Item, Revision, Segment, Snapshot
 from flags.stored import revised, updated
 
+ENVIRONMENT = "the environment"
+"""What a write that rests on all of the environment names in place of an item; no item has a key with spaces."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -30,7 +33,8 @@ class Write:
 
     The same `operation` sent again returns the first result and changes nothing. What the operation stands for is
     `request`, a digest of what was asked for; where that is empty, it is the items as they are to become. `requires`
-    names items that the write rests on without changing them, each with the revision of its last write.
+    names items that the write rests on without changing them, each with the revision of its last write; ENVIRONMENT
+    stands for every item, those included that are not there yet, and has the environment's revision.
     """
 
     operation: str

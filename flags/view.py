@@ -128,9 +128,10 @@ class View:
         if detail.error_code is not None:
             return detail
         for outcome in compiled.outcomes:
-            if (outcome.variant, outcome.reason) == (detail.variant, detail.reason):
+            told = outcome.detail or outcome.told(compiled.key)
+            if (told.variant, told.reason, told.metadata) == (detail.variant, detail.reason, detail.metadata):
                 outcome.count += 1.0
-                return outcome.detail or outcome.told(compiled.key)
+                return told
         return detail
 
     def _unanswered(self, kind: Kind, key: str, found: CompiledFlag | None) -> Detail[Any]:

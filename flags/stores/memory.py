@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from flags.errors import RevisionConflict
 from flags.items import parted
 from flags.model import ZERO, Revision, Snapshot
-from flags.store import Change, HistoryEntry, Write, Written
+from flags.store import ENVIRONMENT, Change, HistoryEntry, Write, Written
 from flags.stores.memory_registry import MemoryInstanceRegistry
 from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch, requirements
 from foundation.clock import SYSTEM, Clock
@@ -73,7 +73,8 @@ class MemoryFlagStore:
         return Written(done.revision, repeated=True)
 
     def _check(self, item_key: str, expected: Revision | None) -> None:
-        current = self._snapshot.versions.get(item_key)
+        snapshot = self._snapshot
+        current = snapshot.revision if item_key == ENVIRONMENT else snapshot.versions.get(item_key)
         if current != expected:
             raise RevisionConflict(item_key, str(expected or ""), str(current or ""))
 

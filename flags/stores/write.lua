@@ -9,7 +9,8 @@
 --       and sb:{env}:hist:<item>, a stream for each item: at, actor, reason, before, after
 -- ARGV  1 prefix of the keys  2 operation  3 digest  4 actor  5 reason  6 seconds to remember the operation
 --       7 entries to keep in the log  8 most items in an entry of the log
---       then for each item: key, revision expected of its last write ('' = it must not exist), JSON ('' = it stays)
+--       then for each item: key, revision expected of its last write ('' = it must not exist), JSON ('' = it stays);
+--       the key `the environment` stands for the revision of all of it
 --
 -- Answers {'written' | 'repeated', revision, connected replicas}, {'conflict', key, current revision} or {'mismatch'}.
 -- An error in a script does not undo what it did before: so all that may fail comes first, and the log entry before
@@ -19,7 +20,7 @@ local prefix = ARGV[1]
 local FIRST, WIDTH = 9, 3
 
 local function replicas()
-  return tonumber(string.match(redis.call('INFO', 'replication'), 'connected_slaves:(%d+)'))
+  return tonumber(string.match(replication(), 'connected_slaves:(%d+)'))
 end
 
 local stored = redis.call('GET', KEYS[6])
@@ -36,7 +37,10 @@ if refused then
   return refused
 end
 for at = FIRST, #ARGV, WIDTH do
-  local current = redis.call('HGET', KEYS[3], ARGV[at]) or ''
+  local current = epoch .. '-' .. rev
+  if ARGV[at] ~= 'the environment' then
+    current = redis.call('HGET', KEYS[3], ARGV[at]) or ''
+  end
   if current ~= ARGV[at + 1] then
     return {'conflict', ARGV[at], current}
   end
