@@ -19,6 +19,7 @@ from flags import fields
 from flags.model import Clause
 from flags.patterns import PatternInvalid, Patterns
 from foundation.errors import DocumentError
+from foundation.lateimports import LATE
 
 Values = tuple[Any, ...]
 
@@ -133,7 +134,8 @@ def compares(value: str, comparison: tuple[Callable[[Any, Any], bool], list[Any]
 
 def _version(text: str) -> Any:
     """Parse a semantic version; None for anything else. The length is bounded: reading a long number is quadratic."""
-    import semver  # noqa: PLC0415 - loads argparse and more; most processes never compare versions
+    with LATE:
+        import semver  # noqa: PLC0415 - loads argparse and more; most processes never compare versions
 
     if len(text) > _MAX_VERSION:
         return None

@@ -16,6 +16,7 @@ from flags.feed import ClientFeed
 from flags.instances import Instance
 from flags.reporting import pause
 from flags.source import Reporting, Source
+from foundation.lateimports import LATE
 
 logger = logging.getLogger(__name__)
 Told = ParamSpec("Told")
@@ -92,6 +93,8 @@ def _later(after: float, stop: threading.Event, run: Callable[..., None], *args:
 
 def _follow(me: weakref.ref[Tended], source: Source, feed: ClientFeed, stop: threading.Event) -> None:
     """Run the source, again where it fails, until the client is closed or gone."""
+    with LATE:
+        "".encode("idna")  # with which sockets look names up: codecs are imported at their first use
     while not stop.is_set() and (client := me()):
         instance = client.instance
         del client

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from foundation.errors import DocumentError
+from foundation.lateimports import LATE
 
 
 def canonical_json(value: Any) -> bytes:
@@ -13,7 +14,10 @@ def canonical_json(value: Any) -> bytes:
     Raises:
         DocumentError: the value holds something that JSON can't carry exactly: NaN, an integer past 2^53, a set.
     """
-    import rfc8785  # noqa: PLC0415 - only those who write flags need it, and it is slow to load
+    with LATE:
+        import rfc8785  # noqa: PLC0415 - only those who write flags need it, and it is slow to load
+
+        "".encode("utf-16be")  # which it sorts keys by: codecs are imported at their first use
 
     try:
         return rfc8785.dumps(value)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foundation.errors import DocumentError, shorten
+from foundation.lateimports import LATE
 from foundation.limits import DEFAULT, Limits, check_unicode, checked_text, finite, too_deep, too_many
 
 
@@ -26,7 +27,8 @@ def read_yaml(data: str | bytes, limits: Limits = DEFAULT) -> Any:
 
 
 def _events(text: str) -> Iterator[Any]:
-    import yaml  # noqa: PLC0415 - a process that never meets YAML does not load it
+    with LATE:
+        import yaml  # noqa: PLC0415 - a process that never meets YAML does not load it
 
     try:
         yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
