@@ -7,6 +7,8 @@ nothing of handlers, flags or how a message came about.
 One thread at a time ships to a target (`wire`), and where it can it is the caller of a send: one whose message goes
 alone, makes a batch full, or is the first for a moment. A caller that computes keeps the interpreter from a thread that
 would ship for it, so the outbox's own thread only sees to what callers have left behind, and to what is tried again.
+A batch that is not full is closed by nobody but whoever holds the wire, so it gathers while a round trip lasts; whoever
+lets go of the wire has the outbox's thread look at what has gathered.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from messenger.formats import SINGLE
 from messenger.parcels import Outgoing, Parcel, is_fallback, parcels, rewritten
 from messenger.queue import FrameRefusal, QueueServer
 from messenger.settings import MessengerSettings
-from messenger.target import FRAMES_PER_APPEND, GAP, Target
+from messenger.target import FRAMES_PER_APPEND, Target
 from messenger.telemetry import Telemetry
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
@@ -74,7 +76,8 @@ class Outbox:
         if item.format.batching == SINGLE:
             self._ship(target)
         elif ready:
-            self._ship_unless_busy(target)
+            # Somebody else who is at it for long is left alone with it: such a send must not hang on a server.
+            self._ship(target, COURTESY)
 
     def deliver(self, items: Sequence[Outgoing], give_up: Callable[[], bool]) -> bool:
         """Take messages on and get all of them into their queues, waiting as long as that takes.
@@ -121,8 +124,9 @@ class Outbox:
             for target in self._targets.values():
                 target.closed.extend(target.batcher.drain())
             goals = [(target, target.accepted) for target in self._targets.values()]
+        for target, _ in goals:
+            self._ship(target, max(0.0, deadline - self._clock.monotonic()))
         for target, goal in goals:
-            self._ship(target)
             if not self._reached(target, goal, deadline - self._clock.monotonic()):
                 raise self._stuck(target)
 
@@ -149,7 +153,7 @@ class Outbox:
                 target.queue.close()
 
     def _accept(self, item: Outgoing) -> tuple[Target, bool]:
-        """Put a message into its lane; answers with its target, and whether a batch is ready now."""
+        """Put a message into its lane; answers with its target, and whether a batch may go now."""
         buffer = self._settings.buffer
         with self._lock:
             target = self._target(item.envelope.metadata.target_domain)
@@ -165,13 +169,12 @@ class Outbox:
             target.accepted += 1
             item.receipt.accepted(self._changed)
             now = self._clock.monotonic()
-            ready = target.batcher.add(item, _lane(item), now, len(item.draft))
-            if not ready and target.is_free(now):
-                ready = target.batcher.due(now)
-            target.closed.extend(ready)
+            full = target.batcher.add(item, _lane(item), now, len(item.draft))
+            target.closed.extend(full)
+            ready = bool(full) or target.is_due(now)
             if not ready:
-                self._wake(at=target.next_due())
-            return target, bool(ready)
+                self._wake(at=target.next_look())
+            return target, ready
 
     def _target(self, domain: str, *, bounded: bool = True) -> Target:
         target = self._targets.get((domain, bounded))
@@ -180,21 +183,19 @@ class Outbox:
             target = self._targets[domain, bounded] = Target(self._server.queue(domain), backoff, bounded)
         return target
 
-    def _ship(self, target: Target) -> None:
-        """Append everything that is ready for a target, until nothing is or its queue fails."""
-        with target.wire:
-            self._append(target)
+    def _ship(self, target: Target, patience: float = -1) -> None:
+        """Append everything that is ready for a target, until nothing is or its queue fails.
 
-    def _ship_unless_busy(self, target: Target) -> None:
-        """The same, but somebody else who is at it for long is left alone with it: a send must not hang on a server."""
-        if target.wire.acquire(timeout=COURTESY):
+        Waits for whoever is at it, for `patience` seconds or as long as that takes (-1); what is then not shipped here
+        is not forgotten, since every one who lets go of the wire comes by here.
+        """
+        if target.wire.acquire(timeout=patience):
             try:
                 self._append(target)
             finally:
                 target.wire.release()
         with self._lock:
-            if target.has_work:
-                self._wake()
+            self._wake(at=target.next_look())
 
     def _append(self, target: Target) -> None:
         while self._load(target):
@@ -212,6 +213,7 @@ class Outbox:
         with self._lock:
             if self._stopped or target.retry_at > now:
                 return False
+            target.close_due(now)
             ready = [target.closed.popleft() for _ in range(len(target.closed))]
         for batch in ready:
             target.loaded.extend(parcels(batch.items, batch.lane.format, self._sender))
@@ -254,7 +256,6 @@ class Outbox:
                 _log.warning("queue %s takes nothing for now: %s", target.queue.domain, error)
             target.error, target.retry_at = error, self._clock.monotonic() + target.backoff.next()
             target.window = max(1, target.window // 2)
-            self._wake()
 
     def _abandon(self, error: QueueFull) -> None:
         """Fail every receipt that is still open, so that nobody waits for what will not happen."""
@@ -268,7 +269,9 @@ class Outbox:
 
     def _wake(self, at: float = 0.0) -> None:
         """Have the outbox's own thread look at what there is, at this time or before; the caller holds the lock."""
-        if self._thread is None and not self._stopped:
+        if self._stopped or at == math.inf:
+            return
+        if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
             self._thread.start()
         if at < self._look_at:
@@ -292,14 +295,10 @@ class Outbox:
         now = self._clock.monotonic()
         if self._stopped:
             return []
-        for target in self._targets.values():
-            if now >= target.shipped_at + GAP:
-                target.closed.extend(target.batcher.due(now))
-        return [target for target in self._targets.values() if target.has_work and target.retry_at <= now]
+        return [target for target in self._targets.values() if target.next_look() <= now]
 
     def _next_look(self) -> float:
-        times = [target.retry_at for target in self._targets.values() if target.has_work]
-        return min([*times, *(target.next_due() for target in self._targets.values())], default=math.inf)
+        return min((target.next_look() for target in self._targets.values()), default=math.inf)
 
     @staticmethod
     def _stuck(target: Target) -> QueueFull:

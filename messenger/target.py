@@ -54,14 +54,28 @@ class Target:
         """Whether something can be appended now."""
         return bool(self.closed or self.loaded)
 
-    def next_due(self) -> float:
-        """When an open batch may go, full or not; infinity where none is open."""
-        due = self.batcher.next_due()
-        return math.inf if due is None else max(due, self.shipped_at + GAP)
+    def next_look(self) -> float:
+        """When something may go, if nothing more comes; infinity where nothing is left, or somebody is shipping.
 
-    def is_free(self, now: float) -> bool:
-        """Whether a batch may go before it is full: nobody is at it or just was, and the queue takes some."""
-        return self.error is None and not self.wire.locked() and now - self.shipped_at >= GAP
+        Whoever ships asks again when the wire is free, and by then may find more.
+        """
+        if self.wire.locked():
+            return math.inf
+        if self.has_work:
+            return self.retry_at
+        due = self.batcher.next_due()
+        return math.inf if due is None else max(due, self.shipped_at + GAP, self.retry_at)
+
+    def is_due(self, now: float) -> bool:
+        """Whether an open batch may go before it is full: nobody is at it or just was, and the queue takes some."""
+        due = self.batcher.next_due()
+        free = self.error is None and not self.wire.locked() and now >= self.shipped_at + GAP
+        return free and due is not None and due <= now
+
+    def close_due(self, now: float) -> None:
+        """Close what may go before it is full; for who holds `wire`, so that batches gather during a round trip."""
+        if now >= self.shipped_at + GAP:
+            self.closed.extend(self.batcher.due(now))
 
     def next_parcels(self) -> list[Parcel]:
         """What the next append takes."""
