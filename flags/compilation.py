@@ -86,10 +86,12 @@ NOWHERE = Nowhere()
 def compile_flag(flag: Flag, scope: Scope = NOWHERE) -> CompiledFlag:
     """Compile a flag that `flags.documents` has checked."""
     kind = kind_of(flag.variants)
-    if kind is not Kind.INTEGER:
+    if kind not in {Kind.INTEGER, Kind.FLOAT}:
         return _compiled(flag, kind, scope)
-    floats = replace(flag, variants={name: float(value) for name, value in flag.variants.items()})
-    return replace(_compiled(flag, kind, scope), as_float=_compiled(floats, Kind.FLOAT, scope))
+    # Documents tell 1.0 from 1 no more than JSON does, and who asks for a float is served one.
+    variants = {name: float(value) for name, value in flag.variants.items()}
+    floats = _compiled(replace(flag, variants=variants), Kind.FLOAT, scope)
+    return floats if kind is Kind.FLOAT else replace(_compiled(flag, kind, scope), as_float=floats)
 
 
 def rollout_reason(flag: Flag, rollout: Rollout) -> Reason:

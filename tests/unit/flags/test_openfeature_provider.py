@@ -242,6 +242,12 @@ def test_what_a_caller_does_to_an_object_changes_it_for_nobody_else():
     assert client.get_object_value("k", {}) == {"a": [1]}
 
 
+def test_a_whole_number_among_the_variants_of_a_float_flag_is_served():
+    client, _ = served(PuppetSource(snapshot(flag(variants={"on": 1.0, "off": 0.5}))))
+    details = client.get_float_details("k", 0.0)
+    assert (details.value, details.error_code) == (1.0, None)
+
+
 def test_coroutines_get_the_same_answers_and_defaults():
     client, _ = served(PuppetSource(snapshot(flag(), flag("n", variants={"on": 2, "off": 1}))))
 
