@@ -188,7 +188,7 @@ class Snapshot:
     def items(self) -> dict[str, Item]:
         """List flags and segments alike, by item key."""
         segments = {segment.item_key: segment for segment in self.segments.values()}
-        return {**self.flags, **segments}
+        return dict([*self.flags.items(), *segments.items()])  # by `items`: keys may be of flags that can't be read
 
     def item(self, item_key: str) -> Item | None:
         """Find a flag or a segment by its item key."""

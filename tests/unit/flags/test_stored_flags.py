@@ -1,0 +1,37 @@
+"""Flags that are read when they are asked for, among them one of a later release."""
+
+import pytest
+
+from flags import service
+from flags.documents import flag_json, parse_flag
+from flags.model import Revision, Segment, Snapshot
+from flags.store import FlagStore
+from flags.stored import StoredFlags
+from flags.stores.memory import MemoryFlagStore
+from foundation.errors import DocumentError
+
+ON_OFF = {"enabled": True, "variants": {"on": True, "off": False}, "offVariant": "off"}
+FIRST = Revision(1, 1)
+
+
+class LaterStore(MemoryFlagStore):
+    """A store that holds a flag which this release can't read."""
+
+    def snapshot(self):
+        held = {"known": flag_json(parse_flag("known", ON_OFF)).encode(), "later": b'{"enabled":"perhaps"}'}
+        return Snapshot(FIRST, StoredFlags(held), dict.fromkeys(held, FIRST), {"beta": Segment("beta", ())})
+
+
+@pytest.fixture
+def store() -> FlagStore:
+    return LaterStore("test")
+
+
+def test_all_items_are_listed_but_those_that_can_t_be_read(store):
+    assert store.snapshot().items().keys() == {"known", "segment:beta"}
+
+
+def test_a_write_is_checked_against_those_that_can_be_read(store):
+    needy = parse_flag("needy", {**ON_OFF, "prerequisites": [{"flag": "later", "variants": ["on"]}]})
+    with pytest.raises(DocumentError, match="not a flag of this environment"):
+        service.create(store, needy, actor="ana")
