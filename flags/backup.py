@@ -69,9 +69,11 @@ class Backup:
         try:
             self._write(snapshot)
         except (DocumentError, OSError) as error:
-            if str(error) != self._complaint:
-                logger.error("the backup %s can't be written: %s", self._path, error)  # noqa: TRY400 - no fault of ours
-            self._complaint = str(error)
+            # An error of the system names a temporary file, which is another one each time.
+            complaint = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            if complaint != self._complaint:
+                logger.error("the backup %s can't be written: %s", self._path, complaint)  # noqa: TRY400 - no fault
+            self._complaint = complaint
         else:
             self._kept, self._complaint = snapshot, ""
 
