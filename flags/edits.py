@@ -91,7 +91,7 @@ def permitted(before: Flag, after: Flag) -> Flag:
     if _kills_or_releases(before, after):
         return after
     if before.archived and after.archived:
-        raise FlagArchived(f"flag {before.key!r} is archived: restore it first")
+        raise FlagArchived(f"flag {before.key!r} is archived: revert it first")
     if before.hold is not None and not _harmless(before, after):
         hold = before.hold
         raise FlagHeld(f"flag {before.key!r} is on hold by {hold.by} ({hold.reason}): release it first")

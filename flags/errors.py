@@ -6,7 +6,7 @@
     ├── SegmentNotFound       no such segment in this environment
     ├── SegmentExists         the key of a new segment is taken
     ├── EnvironmentExists     the name of a new environment is taken
-    ├── FlagArchived          the flag is archived; restore it first
+    ├── FlagArchived          the flag is archived; revert it first
     ├── RevisionConflict      somebody wrote the flag in between: the write changed nothing
     ├── IdempotencyMismatch   the same operation id came with another body
     ├── FlagHeld              a person put the flag on hold: only a release may enable it again

@@ -140,7 +140,7 @@ class _Inquiry:
             if isinstance(key, str) and key in target.keys:
                 self._step("target", f"{key!r} is listed for {target.variant!r}", decided=True)
                 return _detail(flag, target.variant, Reason.TARGETING_MATCH)
-        self._step("target", f"{_shown(key)} is listed for no variant")
+        self._step("target", _lacking(TARGETING_KEY) if key is None else f"{_shown(key)} is listed for no variant")
         return None
 
     def _ruled(self, flag: Flag) -> Detail[Any]:
@@ -189,7 +189,9 @@ class _Inquiry:
             return f"{refused}in segment {clause.values[0]} {answer}"
         values = ", ".join(repr(value) for value in clause.values[:5]) + (", …" if len(clause.values) > 5 else "")
         question = f"{clause.attribute} {refused}{clause.operator} {values}".rstrip()
-        return f"{question} {answer} ({clause.attribute} is {_shown(self._attribute(clause.attribute))})"
+        found = self._attribute(clause.attribute)
+        given = _lacking(clause.attribute) if found is None else f"{clause.attribute} is {_shown(found)}"
+        return f"{question} {answer} ({given})"
 
     def _rolled_out(self, flag: Flag, rollout: Rollout) -> Detail[Any]:
         weights = {rollout.weight, *rollout.domains.values()}
@@ -197,8 +199,8 @@ class _Inquiry:
         domain = self._attribute("domain") if by_domain else None
         listed = isinstance(domain, str) and domain in rollout.domains
         if by_domain:
-            words = "has a percentage of its own" if listed else "is not listed"
-            self._step("domain", f"domain {_shown(domain)} {words}", domain=domain if listed else None)
+            words = f"domain {_shown(domain)} {'has a percentage of its own' if listed else 'is not listed'}"
+            self._step("domain", _lacking("domain") if domain is None else words, domain=domain if listed else None)
         if rollout.split and not listed:
             return self._split(flag, rollout.split, "rollout")
         weight = rollout.domains[str(domain)] if listed else rollout.weight
@@ -225,10 +227,10 @@ class _Inquiry:
         attribute = flag.stickiness or TARGETING_KEY
         key = self._attribute(attribute)
         if key is None or key == "":
-            message = f"the flag splits traffic, and the context has no {attribute}"
+            message = f"the flag splits traffic, and {_lacking(attribute)}"
             raise _Undecidable(ErrorCode.TARGETING_KEY_MISSING, message)
         if not isinstance(key, str):
-            raise _Undecidable(ErrorCode.INVALID_CONTEXT, f"{attribute} is a {type(key).__name__}, not text")
+            raise _Undecidable(ErrorCode.INVALID_CONTEXT, f"{attribute} is of type {type(key).__name__}, not text")
         try:
             return bucket(flag.salt or flag.key, key)
         except UnicodeEncodeError as error:
@@ -237,7 +239,7 @@ class _Inquiry:
     def _attribute(self, name: str) -> Any:
         if not isinstance(self._context, Mapping):
             given = type(self._context).__name__
-            raise _Undecidable(ErrorCode.INVALID_CONTEXT, f"the context is a {given}, not a mapping")
+            raise _Undecidable(ErrorCode.INVALID_CONTEXT, f"the context is of type {given}, not a mapping")
         return self._context.get(name)
 
     def _step(self, question: str, words: str, *, decided: bool = False, **data: Any) -> None:
@@ -252,9 +254,14 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
+def _lacking(attribute: str) -> str:
+    return f"the context has no {attribute}"
+
+
 def _shown(value: Any) -> str:
     """Show a value of a context, which may be of any class and size."""
-    if value is None:
-        return "not there"
-    text = repr(value)
+    try:
+        text = repr(value[:61] if isinstance(value, str) else value)
+    except Exception:  # noqa: BLE001 - nested too deep, or of a class that won't be shown: words must decide nothing
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 60 else f"{text[:60]}…"

@@ -24,7 +24,7 @@ from controlplane.cli.common import (
     reach,
     reason_option,
 )
-from controlplane.cli.files import read_definitions
+from controlplane.cli.files import naming_files, read_definitions
 from controlplane.difference import difference_count, difference_lines
 from flags.model import Revision
 
@@ -66,20 +66,24 @@ def apply_files(  # noqa: PLR0913 - one for each option
     ask = sys.stdin.isatty() and not as_json
     if prune and not (yes or ask or dry_run):
         raise click.UsageError("there is no terminal to confirm --prune at: give --yes")
-    wanted = read_definitions(files)
+    wanted, names = read_definitions(files)
     connection = connect(environment)
-    planned = applying.plan(connection, wanted, prune=prune)
+    with naming_files(names):
+        planned = applying.plan(connection, wanted, prune=prune)
     if not as_json:
         _show(planned)
     if dry_run or not planned["changed"]:
         if as_json:
             print_json(planned)
+        elif planned["changed"]:
+            click.echo(f"{connection.environment} was not changed: this was a dry run")
         return
     if ask and not yes and not click.confirm(f"Apply this to environment {connection.environment!r}?", err=True):
         click.echo("nothing was changed", err=True)
         click.get_current_context().exit(FAILED)
     seen = Revision.parse(planned["revision"])
-    done = applying.apply(connection, wanted, actor=actor(), reason=reason, prune=prune, expected=seen, wait=WAIT)
+    with naming_files(names):
+        done = applying.apply(connection, wanted, actor=actor(), reason=reason, prune=prune, expected=seen, wait=WAIT)
     if as_json:
         print_json(done)
     else:
@@ -102,7 +106,8 @@ def diff_files(files: tuple[BinaryIO, ...], environment: str | None, *, prune: b
 
     Example: signalbox flags diff flags.yaml --prune
     """
-    found = applying.compare(connect(environment), read_definitions(files), prune=prune)
+    wanted, _ = read_definitions(files)
+    found = applying.compare(connect(environment), wanted, prune=prune)
     if as_json:
         print_json(found)
     else:

@@ -45,7 +45,7 @@ def explain_flag(
     if file is not None:
         context.update(_object(read_document(file, EXAMPLE)))
     if text is not None:
-        context.update(_object(read_json(text)))
+        context.update(_object(_json(text, "--context")))
     context.update(map(_pair, pairs))
     told = reading.explanation(connect(environment), key, context)
     if as_json:
@@ -66,8 +66,13 @@ def _pair(given: str) -> tuple[str, Any]:
         raise click.UsageError(f"-c takes NAME=TEXT or NAME:=JSON, not {given!r}")
     if not name.endswith(":"):
         return name, value
+    attribute = name.removesuffix(":")
+    hint = f"a JSON value; {attribute}={value} would be the text {json.dumps(value)}"
+    return attribute, _json(value, attribute, hint)
+
+
+def _json(text: str, field: str, expected: str = "") -> Any:
     try:
-        return name.removesuffix(":"), read_json(value)
+        return read_json(text)
     except DocumentError as error:
-        hint = f"a JSON value; {name.removesuffix(':')}={value} would be the text {json.dumps(value)}"
-        raise DocumentError(name.removesuffix(":"), error.problem, expected=hint) from error
+        raise DocumentError(field, error.problem, expected=expected) from error

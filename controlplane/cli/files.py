@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from flags.definitions import Definitions, parse_definitions
@@ -13,18 +14,34 @@ from foundation.limits import DEFAULT
 EXAMPLE = "flags: {useYamlMessaging: {enabled: true, rolloutPercentage: 0, fallback: json}}"
 
 
-def read_definitions(files: Sequence[BinaryIO]) -> Definitions:
-    """Read what files define together; raises DocumentError, which names the file, also where two define the same."""
+def read_definitions(files: Sequence[BinaryIO]) -> tuple[Definitions, Mapping[str, str]]:
+    """Read what files define together, and by field (`flags.<key>`) the name of the file that defines it.
+
+    Raises DocumentError, which names the file, also where two define the same.
+    """
     flags: dict[str, Any] = {}
     segments: dict[str, Any] = {}
+    names: dict[str, str] = {}
     for file in files:
         found = _definitions(file)
         for kind, known, more in (("flags", flags, found.flags), ("segments", segments, found.segments)):
             for key in known.keys() & more.keys():
                 raise DocumentError(f"{_name(file)}: {kind}.{key}", "is defined in another file too")
-        flags.update(found.flags)
-        segments.update(found.segments)
-    return Definitions(flags, segments)
+            known.update(more)
+            names.update({f"{kind}.{key}": _name(file) for key in more})
+    return Definitions(flags, segments), names
+
+
+@contextmanager
+def naming_files(names: Mapping[str, str]) -> Iterator[None]:
+    """Have a DocumentError about a field that a file defines name that file; `names` as from `read_definitions`."""
+    try:
+        yield
+    except DocumentError as error:
+        defined = [field for field in names if f"{error.field}.".startswith(f"{field}.")]
+        if not defined:
+            raise
+        raise _named(names[max(defined, key=len)], error) from error
 
 
 def read_document(file: BinaryIO, example: str = EXAMPLE) -> Any:
@@ -41,8 +58,12 @@ def _definitions(file: BinaryIO) -> Definitions:
     try:
         return parse_definitions(read_document(file))
     except DocumentError as error:
-        where = f"{_name(file)}: {error.field}" if error.field else _name(file)
-        raise DocumentError(where, error.problem, value=error.value, expected=error.expected) from error
+        raise _named(_name(file), error) from error
+
+
+def _named(name: str, error: DocumentError) -> DocumentError:
+    where = f"{name}: {error.field}" if error.field else name
+    return DocumentError(where, error.problem, value=error.value, expected=error.expected)
 
 
 def _name(file: BinaryIO) -> str:

@@ -31,7 +31,7 @@ from controlplane.cli.usage import flag_usage
 from controlplane.cli.words import changed, flag_facts, lifetime, percentages, stale, state
 from controlplane.wiring import Connection
 from flags import edits, service
-from flags.model import ZERO, Flag
+from flags.model import ZERO, Flag, Revision
 from flags.percentages import weight_of
 from flags.store import Written
 from foundation.documents import write_yaml
@@ -183,6 +183,38 @@ def release_flag(key: str, environment: str | None, reason: str, *, as_json: boo
     _report(connection, written, (key,), as_json=as_json)
 
 
+@command.command("archive")
+@click.argument("key")
+@environment_option
+@reason_option
+@json_option
+def archive_flag(key: str, environment: str | None, reason: str, *, as_json: bool) -> None:
+    """Put a flag away: callers are served their own defaults; revert brings it back.
+
+    Refused while another flag has it as a prerequisite.
+
+    Example: signalbox flags archive useYamlMessaging --reason "everybody has it"
+    """
+    _change(connect(environment), key, edits.archive, reason, as_json=as_json)
+
+
+@command.command("revert")
+@click.argument("key")
+@click.option("--revision", metavar="REVISION", help="One of the flag's history; else as before its last write.")
+@environment_option
+@reason_option
+@json_option
+def revert_flag(key: str, revision: str | None, environment: str | None, reason: str, *, as_json: bool) -> None:
+    """Make a flag again what it was after a revision; refused where that would get round a hold.
+
+    Example: signalbox flags revert useYamlMessaging --revision 1795454480429377-4 --reason "as it was on Monday"
+    """
+    connection = connect(environment)
+    past = None if revision is None else Revision.parse(revision)
+    written = service.revert(connection.store, key, past, actor=actor(), reason=reason)
+    _told(connection, written, key, as_json=as_json)
+
+
 @command.command("history")
 @click.argument("key")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="How many writes to show.")
@@ -206,6 +238,10 @@ def flag_history(key: str, limit: int, environment: str | None, *, as_json: bool
 
 def _change(connection: Connection, key: str, edit: Callable[[Flag], Flag], reason: str, *, as_json: bool) -> None:
     written = service.change(connection.store, (key,), edit, actor=actor(), reason=reason)
+    _told(connection, written, key, as_json=as_json)
+
+
+def _told(connection: Connection, written: Written, key: str, *, as_json: bool) -> None:
     if not written.changed and not as_json:
         click.echo("nothing to change")
     _report(connection, written, (key,), as_json=as_json)

@@ -20,7 +20,7 @@ from controlplane.cli.common import (
     reason_option,
 )
 from controlplane.cli.files import read_document
-from controlplane.cli.words import changed, clauses, segment_facts
+from controlplane.cli.words import changed, clauses, segment_facts, segment_state
 from controlplane.wiring import Connection
 from flags import service
 from flags.errors import SegmentExists
@@ -57,9 +57,10 @@ def list_segments(environment: str | None, *, archived: bool, as_json: bool) -> 
         print_json(document)
         return
     rows = [
-        (each["key"], clauses(each["if"]), ", ".join(each["flags"]), changed(each)) for each in document["segments"]
+        (each["key"], segment_state(each), clauses(each["if"]), ", ".join(each["flags"]), changed(each))
+        for each in document["segments"]
     ]
-    print_table(("SEGMENT", "IF", "FLAGS", "CHANGED"), rows)
+    print_table(("SEGMENT", "STATE", "IF", "FLAGS", "CHANGED"), rows)
 
 
 @command.command("show")

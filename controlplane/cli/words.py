@@ -111,10 +111,17 @@ def flag_facts(flag: Json) -> list[tuple[str, str]]:
     return [(name, words) for name, words in facts if words]
 
 
+def segment_state(segment: Json) -> str:
+    """Say whether flags refer to a segment, or that it is put away."""
+    if segment["archived"]:
+        return "archived"
+    return "in use" if segment["flags"] else "not in use"
+
+
 def segment_facts(segment: Json) -> list[tuple[str, str]]:
     """Say all about a segment as pairs of name and words."""
     facts = [
-        ("state", "archived" if segment["archived"] else "in use" if segment["flags"] else "not in use"),
+        ("state", segment_state(segment)),
         ("description", segment["description"]),
         *(("if" if number == 0 else "and", clause(each)) for number, each in enumerate(segment["if"])),
         ("flags", ", ".join(segment["flags"])),

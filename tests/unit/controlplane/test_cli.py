@@ -107,7 +107,9 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(run, connection):
     before = connection.store.snapshot()
     text = FILE.replace("rolloutPercentage: 0", "rolloutPercentage: 7")
     shown = run("flags", "apply", "-", "--dry-run", stdin=text).stdout
-    assert shown == "~ useYamlMessaging\n    rollout.percentage: 0 → 7\n1 changed\n"
+    assert shown == (
+        "~ useYamlMessaging\n    rollout.percentage: 0 → 7\n1 changed\ndemo was not changed: this was a dry run\n"
+    )
     told = answer(run("flags", "apply", "-", "--dry-run", "--json", stdin=text))
     assert (told["dry_run"], told["changed"], told["convergence"]) == (True, True, None)
     (item,) = told["differences"]
