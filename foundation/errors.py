@@ -45,9 +45,10 @@ class DocumentError(FoundationError):
     code = "DOCUMENT_INVALID"
 
     def __init__(self, field: str, problem: str, *, value: Any = ..., expected: str = "") -> None:
-        self.field, self.problem, self.value, self.expected = field, problem, value, expected
+        self.field = field if field.isprintable() else ascii(field)[1:-1]  # keys of the document may stand in it
+        self.problem, self.value, self.expected = problem, value, expected
         shown = "" if value is ... else f" (found {shorten(value)})"
-        super().__init__(f"{field or 'document'}: {problem}{shown}{f'; expected {expected}' if expected else ''}")
+        super().__init__(f"{self.field or 'document'}: {problem}{shown}{f'; expected {expected}' if expected else ''}")
 
 
 class StoreUnreachable(FoundationError):

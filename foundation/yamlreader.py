@@ -36,7 +36,7 @@ def _events(text: str) -> Iterator[Any]:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise DocumentError("", f"is not YAML: {line}{error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise DocumentError("", f"is not YAML: {error}") from error
+        raise DocumentError("", f"is not YAML: {' '.join(str(error).split())}") from error
 
 
 @dataclass(frozen=True, slots=True)
