@@ -37,6 +37,8 @@ class ChangeFeed:
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
         self._in_step = False
+        self._written: tuple[Revision, bytes] | None = None
+        """The last snapshot as it was sent: all who come after a change get the same."""
         self._recent: deque[tuple[Revision, bytes]] = deque(maxlen=REPLAY)
         """The last changes, each with the revision that it follows on."""
 
@@ -101,7 +103,10 @@ class ChangeFeed:
         return [event for _, event in missed] or [self._whole()]
 
     def _whole(self) -> bytes:
-        return encode("snapshot", snapshot_document(self._snapshot), str(self._snapshot.revision))
+        revision = self._snapshot.revision
+        if self._written is None or self._written[0] != revision:
+            self._written = revision, encode("snapshot", snapshot_document(self._snapshot), str(revision))
+        return self._written[1]
 
 
 def _revision(text: str) -> Revision:

@@ -27,7 +27,6 @@ from flags.convergence import converged
 from flags.errors import FlagNotFound
 from flags.explanation import explain
 from flags.model import Revision, Snapshot
-from flags.snapshots import snapshot_document
 from foundation.errors import StoreRefused, StoreUnreachable
 from rollout.clearing import plain
 
@@ -137,11 +136,6 @@ def replay(connection: Connection, domain: str, ids: list[str], *, quarantine: b
     """
     replayed = connection.queues.queue(domain).replay(ids, quarantine=quarantine, rewrite=plain)
     return {"replayed": replayed, "left": len(set(ids)) - replayed}
-
-
-def snapshot(connection: Connection) -> Json:
-    """Read every flag at one revision, as SDKs take it."""
-    return snapshot_document(connection.store.snapshot())
 
 
 def rollbacks(connection: Connection) -> list[Json]:

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import orjson
 
 from flags import fields
-from flags.documents import flag_document, parse_flag
+from flags.documents import parse_flag
 from flags.model import Flag, Revision, Snapshot
 from flags.segments import parse_segment, segment_document
 from flags.store import Change
-from flags.stored import StoredFlags
+from flags.stored import StoredFlags, flag_documents
 from foundation.errors import DocumentError
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _revision(value: Any, field: str) -> Revision:
 
 def _items(held: Snapshot | Change) -> dict[str, Any]:
     return {
-        "flags": {key: flag_document(flag) for key, flag in sorted(held.flags.items())},
+        "flags": flag_documents(held.flags),
         "segments": {key: segment_document(segment) for key, segment in sorted(held.segments.items())},
     }
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from functools import lru_cache
+from typing import Any
 
-from flags.documents import flag_from_json, flag_json
+import orjson
+
+from flags.documents import flag_document, flag_from_json, flag_json
 from flags.model import SEGMENT_ITEM, Flag, Revision, Snapshot
 from foundation.errors import DocumentError
 
@@ -92,6 +95,12 @@ def referring(flags: Mapping[str, Flag]) -> Iterator[Flag]:
             yield flag
 
 
+def flag_documents(flags: Mapping[str, Flag]) -> dict[str, Any]:
+    """Write flags as documents, by key; what is stored is passed on unread, be it a later release's."""
+    written = {key: _document(key, held) for key, held in sorted(_held(flags).items())}
+    return {key: document for key, document in written.items() if document is not None}
+
+
 def differing(before: Snapshot, after: Snapshot) -> set[str]:
     """Name the items in which two snapshots differ, by item key, reading as few flags as possible."""
     old, new = _held(before.flags), _held(after.flags)
@@ -107,6 +116,15 @@ def _held(flags: Mapping[str, Flag]) -> Mapping[str, Flag | bytes]:
 def _text(held: Flag | bytes | None) -> bytes | None:
     """Give a flag as it is stored: to Python, flags are equal that serve true here and 1 there."""
     return flag_json(held).encode() if isinstance(held, Flag) else held
+
+
+def _document(key: str, held: Flag | bytes) -> Any:
+    """Write a flag as a document; None for a text that is not JSON, which is logged."""
+    try:
+        return flag_document(held) if isinstance(held, Flag) else orjson.loads(held)
+    except orjson.JSONDecodeError as error:
+        _complain(key, str(error))
+        return None
 
 
 class _Items(ItemsView[str, Flag]):

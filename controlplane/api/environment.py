@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Response, jsonify, redirect, request
 
-from controlplane import reading
 from controlplane.accounts import Role
 from controlplane.api.blueprint import ENVIRONMENT, blueprint
 from controlplane.auth import requires
 from controlplane.context import connection, services
 from controlplane.origins import stream_origin
+from flags.snapshots import snapshot_document
 
 
 @blueprint.get(ENVIRONMENT)
@@ -25,11 +27,12 @@ def get_environment(environment: str) -> Response:
 @requires(Role.VIEWER, sdk=True)
 def get_snapshot(environment: str) -> Response:
     """Read every flag at one revision, which is the ETag."""
-    document = reading.snapshot(connection(environment))
-    response = jsonify(document)
-    response.set_etag(document["revision"])
+    snapshot = connection(environment).store.snapshot()
+    revision = str(snapshot.revision)
+    known = request.if_none_match.contains_weak(revision)
+    response = Response(status=HTTPStatus.NOT_MODIFIED) if known else jsonify(snapshot_document(snapshot))
+    response.set_etag(revision)
     response.headers["Cache-Control"] = "private, no-cache"
-    response.make_conditional(request)
     return response
 
 

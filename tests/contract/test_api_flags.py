@@ -295,10 +295,16 @@ def test_the_snapshot_for_sdks_answers_304_until_something_changes(api, flag):
     assert first.json["flags"]["useYamlMessaging"]["rollout"] == {"percentage": 0}
     assert first.json["versions"] == {"useYamlMessaging": flag["version"]}
     same = api.get("snapshot", scope="sdk", headers={"If-None-Match": first.headers["ETag"]})
-    assert (same.status_code, same.data) == (304, b"")
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", first.headers["ETag"])
     api.post("flags/useYamlMessaging/disable")
     changed = api.get("snapshot", scope="sdk", headers={"If-None-Match": first.headers["ETag"]})
     assert changed.json["flags"]["useYamlMessaging"]["enabled"] is False
+
+
+def test_a_snapshot_that_is_known_is_not_written_again(api, flag, monkeypatch):
+    known = api.get("snapshot", scope="sdk").headers["ETag"]
+    monkeypatch.setattr("controlplane.api.environment.snapshot_document", None)
+    assert api.get("snapshot", scope="sdk", headers={"If-None-Match": f"W/{known}"}).status_code == 304
 
 
 def test_a_client_can_not_set_a_hold_or_an_archive_mark(api, flag):

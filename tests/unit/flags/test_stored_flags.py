@@ -5,6 +5,7 @@ import pytest
 from flags import service
 from flags.documents import flag_json, parse_flag
 from flags.model import Revision, Segment, Snapshot
+from flags.snapshots import snapshot_document
 from flags.store import FlagStore
 from flags.stored import StoredFlags
 from flags.stores.memory import MemoryFlagStore
@@ -35,3 +36,12 @@ def test_a_write_is_checked_against_those_that_can_be_read(store):
     needy = parse_flag("needy", {**ON_OFF, "prerequisites": [{"flag": "later", "variants": ["on"]}]})
     with pytest.raises(DocumentError, match="not a flag of this environment"):
         service.create(store, needy, actor="ana")
+
+
+def test_a_flag_of_a_later_release_is_passed_on_to_those_who_may_be_able_to_read_it(store):
+    assert snapshot_document(store.snapshot())["flags"] == {"known": ON_OFF, "later": {"enabled": "perhaps"}}
+
+
+def test_a_text_that_is_not_even_json_is_left_out_of_what_is_passed_on(caplog):
+    assert snapshot_document(Snapshot(FIRST, StoredFlags({"torn": b'{"enabled":'})))["flags"] == {}
+    assert "flag 'torn' can't be read" in caplog.text
