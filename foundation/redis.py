@@ -134,6 +134,51 @@ def refusal(error: redis.RedisError) -> str:
     return found[1] if found else ""
 
 
+class Line:
+    """One connection, for commands that speak of each other or travel in one piece; made by `held`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute_command(self, *words: Any) -> Any:
+        """Send one command; answers with what the server does, or raises redis-py's errors."""
+        return self.execute_commands(words)[0]
+
+    def execute_commands(self, *commands: Sequence[Any]) -> list[Any]:
+        """Send commands in one piece; raises the first error among the answers, once all have come."""
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            answers = [self._answer() for _ in commands]
+        except BaseException:
+            # An answer may still be on its way, and would be taken for that of the next command.
+            self._connection.disconnect()
+            raise
+        for answer in answers:
+            if isinstance(answer, redis.ResponseError):
+                raise answer
+        return answers
+
+    def _answer(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis.ResponseError as error:
+            return error
+
+
+@contextmanager
+def held(client: redis.Redis) -> Iterator[Line]:
+    """Take one connection out of a client's pool, and put it back afterwards.
+
+    It costs a fraction of `client.client()`, which makes a whole client for it.
+    """
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        yield Line(connection)
+    finally:
+        pool.release(connection)
+
+
 class Script:
     """A Lua script that ships as a resource of a package, sent whole once and by its digest from then on.
 
@@ -147,9 +192,9 @@ class Script:
         self.source = "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, client: redis.Redis, keys: Sequence[str | bytes] = (), args: Sequence[Any] = ()) -> Any:
+    def __call__(self, client: redis.Redis | Line, keys: Sequence[str | bytes] = (), args: Sequence[Any] = ()) -> Any:
         """Run it; a server that does not know it yet gets the source."""
         try:
-            return client.evalsha(self.sha, len(keys), *keys, *args)
+            return client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
         except exceptions.NoScriptError:
-            return client.eval(self.source, len(keys), *keys, *args)
+            return client.execute_command("EVAL", self.source, len(keys), *keys, *args)

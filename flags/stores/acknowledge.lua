@@ -1,4 +1,4 @@
--- Renews an instance's lease, records what it has applied, and wakes a waiter if it was the last one.
+-- Renews an instance's lease, records what it has applied, and wakes who waits for all if it was the last one.
 --
 -- KEYS  1 sb:{env}:meta
 -- ARGV  1 prefix of the keys  2 instance id  3 epoch applied  4 rev applied  5 lease with its margin, ms
@@ -12,8 +12,15 @@ if redis.call('HGET', prefix .. 'inst', id) ~= ARGV[6] then
   redis.call('HSET', prefix .. 'inst', id, ARGV[6])
 end
 if (redis.call('HGET', KEYS[1], 'epoch') or '0') == ARGV[3] then
-  if redis.call('ZADD', prefix .. 'acked:' .. ARGV[3], 'CH', ARGV[4], id) == 1 then
-    wake(prefix)
+  local acked = prefix .. 'acked:' .. ARGV[3]
+  local before = redis.call('ZSCORE', acked, id)
+  if before ~= ARGV[4] then
+    redis.call('ZADD', acked, ARGV[4], id)
+    -- What all have acknowledged is the lowest; it has risen if it is now above what this one had.
+    local lowest = redis.call('ZRANGE', acked, 0, 0, 'WITHSCORES')[2]
+    if tonumber(lowest) > tonumber(before or -1) and missing(prefix, ARGV[3], lowest) == 0 then
+      wake(prefix, id)
+    end
   end
 end
 return redis.status_reply('OK')

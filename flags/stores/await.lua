@@ -1,21 +1,20 @@
--- Looks whether a revision has been acknowledged by every live instance, and if not, puts a waiter down to be woken.
+-- Looks whether a revision has been acknowledged by every live instance, and if not, tells what to sleep on.
 --
 -- KEYS  1 sb:{env}:meta
--- ARGV  1 prefix of the keys  2 waiter  3 epoch  4 rev  5 how long it will wait, ms; 0 or less takes it off
--- Answers {how many are missing, ms until the next lease can run out}; the second is -1 where nobody is live.
+-- ARGV  1 prefix of the keys  2 epoch  3 rev
+-- Answers {how many are missing, ms until the next lease can run out, last id of `reached`}; where nobody is missing
+-- {0, what `roster` answers}. It writes only to forget who is gone: a write has its turn at the disk, and the
+-- acknowledgements that are waited for would stand in line behind it.
 
 local prefix = ARGV[1]
 local now = milliseconds()
-evict(prefix, redis.call('HGET', KEYS[1], 'epoch') or '0', now)
-redis.call('ZREMRANGEBYSCORE', prefix .. 'waiters', '-inf', integer(now))
+local epoch = redis.call('HGET', KEYS[1], 'epoch') or '0'
+evict(prefix, epoch, now)
 
-local left = missing(prefix, ARGV[3], ARGV[4])
-local waiting = ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4]
-if left == 0 or tonumber(ARGV[5]) <= 0 then
-  redis.call('ZREM', prefix .. 'waiters', waiting)
-  redis.call('DEL', prefix .. 'wake:' .. ARGV[2])
-else
-  redis.call('ZADD', prefix .. 'waiters', integer(now + ARGV[5]), waiting)
+local left = missing(prefix, ARGV[2], ARGV[3])
+if left == 0 then
+  return {0, roster(prefix, epoch, now)}
 end
 local first = redis.call('ZRANGE', prefix .. 'lease', 0, 0, 'WITHSCORES')
-return {left, first[2] and first[2] - now or -1}
+local last = redis.call('XREVRANGE', prefix .. 'reached', '+', '-', 'COUNT', 1)
+return {left, first[2] - now, last[1] and last[1][1] or '0-0'}

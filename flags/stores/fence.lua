@@ -16,14 +16,20 @@ local function microseconds()
   return time[1] * 1000000 + time[2]
 end
 
+-- Asked for once in each run: the server takes longer over it than over most commands.
+local replication_info
+local function replication()
+  replication_info = replication_info or redis.call('INFO', 'replication')
+  return replication_info
+end
+
 -- Names the server and its line of data. The run id is new with each start. A server that was a replica of another, if
 -- only to take over a backup, has a second replication id, and its first one is new since it was promoted; without one
 -- the first says nothing, since it is also new when a first replica comes.
 local function identity()
   local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-  local replication = redis.call('INFO', 'replication')
-  if string.find(replication, 'master_replid2:0*[1-9a-f]') then
-    return run_id .. '/' .. string.match(replication, 'master_replid:(%x+)')
+  if string.find(replication(), 'master_replid2:0*[1-9a-f]') then
+    return run_id .. '/' .. string.match(replication(), 'master_replid:(%x+)')
   end
   return run_id
 end

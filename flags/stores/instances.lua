@@ -3,8 +3,7 @@
 --   lease          zset  instance id -> time at which it counts as gone (ms since 1970 by this server's clock)
 --   inst           hash  instance id -> JSON of what it says of itself
 --   acked:<epoch>  zset  instance id -> rev; only of the current epoch, and only of members of `lease`
---   waiters        zset  `<waiter> <epoch> <rev>` -> time at which the waiter gives up
---   wake:<waiter>  list  what the waiter sleeps on
+--   reached        stream of one entry, what waiters sleep on: who acknowledged, or left, when all others had more
 
 local function milliseconds()
   return math.floor(microseconds() / 1000)
@@ -27,14 +26,18 @@ local function missing(prefix, epoch, rev)
   return redis.call('ZCARD', prefix .. 'lease') - redis.call('ZCOUNT', prefix .. 'acked:' .. epoch, rev, '+inf')
 end
 
--- Wakes every waiter for whom nobody is missing any more; it looks for itself and waits again if it has to.
-local function wake(prefix)
-  for _, waiting in ipairs(redis.call('ZRANGE', prefix .. 'waiters', 0, -1)) do
-    local waiter, epoch, rev = string.match(waiting, '^(%S+) (%d+) (%d+)$')
-    if missing(prefix, epoch, rev) == 0 then
-      redis.call('ZREM', prefix .. 'waiters', waiting)
-      redis.call('RPUSH', prefix .. 'wake:' .. waiter, '')
-      redis.call('PEXPIRE', prefix .. 'wake:' .. waiter, 10000)
-    end
-  end
+-- Wakes every waiter; each looks for itself and sleeps again if it has to.
+local function wake(prefix, id)
+  redis.call('XADD', prefix .. 'reached', 'MAXLEN', 1, '*', 'by', id)
+end
+
+-- Who is live: {now in ms, epoch, [id, time it counts as gone, …], [id, JSON, …], [id, acknowledged rev, …]}
+local function roster(prefix, epoch, now)
+  return {
+    integer(now),
+    epoch,
+    redis.call('ZRANGEBYSCORE', prefix .. 'lease', '(' .. integer(now), '+inf', 'WITHSCORES'),
+    redis.call('HGETALL', prefix .. 'inst'),
+    redis.call('ZRANGE', prefix .. 'acked:' .. epoch, 0, -1, 'WITHSCORES'),
+  }
 end

@@ -39,7 +39,3 @@ class Keys:
     def acknowledged(self, epoch: int) -> str:
         """The sorted set of what each instance has applied within an epoch; epoch and rev do not fit one score."""
         return f"{self.prefix}acked:{epoch}"
-
-    def wake(self, waiter: str) -> str:
-        """The list on which one waiter sleeps."""
-        return f"{self.prefix}wake:{waiter}"

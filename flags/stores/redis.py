@@ -22,7 +22,7 @@ from flags.stores.keys import Keys
 from flags.stores.redis_registry import RedisInstanceRegistry
 from flags.stores.writing import OPERATION_SECONDS, body_digest, contents, mismatch, requirements
 from foundation.errors import DocumentError, StoreUnreachable
-from foundation.redis import Script, connect, translated
+from foundation.redis import Script, connect, held, translated
 from foundation.wire import Command
 
 __all__ = ["RedisFlagStore", "RedisInstanceRegistry", "read_snapshot"]
@@ -127,14 +127,14 @@ class RedisFlagStore:
 
     def _send(self, write: Write, keys: list[str], arguments: list[str | int]) -> Written:
         # WAIT speaks of the connection's own writes, so both commands take the same one.
-        with self._client.client() as connection:  # type: ignore[no-untyped-call]
-            outcome, *answer = _WRITE(connection, keys, arguments)
+        with held(self._client) as line:
+            outcome, *answer = _WRITE(line, keys, arguments)
             if outcome == b"conflict":
                 raise _conflict(write, *answer)
             if outcome == b"mismatch":
                 raise mismatch(write.operation)
             revision, replicas = Revision.parse(answer[0].decode()), answer[1]
-            if replicas and not connection.wait(1, int(REPLICA_WAIT * 1000)):
+            if replicas and not line.execute_command("WAIT", 1, int(REPLICA_WAIT * 1000)):
                 raise WriteUnconfirmed(
                     f"applied as revision {revision}, and none of {replicas} replicas has confirmed it "
                     f"within {REPLICA_WAIT:g} s"
@@ -181,9 +181,9 @@ def _readable(documents: Mapping[str, bytes]) -> Iterator[Item]:
 
 
 def _pairs(answer: Any) -> Iterator[tuple[str, bytes]]:
-    """Pair keys with values, as redis-py answers and as the server does."""
+    """Pair keys with values, as redis-py answers and as the server does; keys that are no text come out as bad ones."""
     pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
-    return ((key.decode(), value) for key, value in pairs)
+    return ((key.decode(errors="replace"), value) for key, value in pairs)
 
 
 def _conflict(write: Write, key: bytes, current: bytes) -> RevisionConflict:

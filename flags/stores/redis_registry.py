@@ -16,12 +16,10 @@ from typing import Any
 import orjson
 import redis
 
-from flags.convergence import has
 from flags.instances import LEASE_MARGIN, Instance, LiveInstance
 from flags.model import ZERO, Revision
 from flags.stores.keys import Keys
-from foundation.ids import new_id
-from foundation.redis import Script, connect, translated
+from foundation.redis import Line, Script, connect, held, translated
 
 ACKNOWLEDGE = Script("flags.stores", "fence.lua", "instances.lua", "acknowledge.lua")
 LEAVE = Script("flags.stores", "fence.lua", "instances.lua", "leave.lua")
@@ -63,38 +61,33 @@ class RedisInstanceRegistry:
     def live(self) -> list[LiveInstance]:
         """List the instances whose lease has not run out, by slot and id; those past it are evicted."""
         with translated("list the instances"):
-            now, epoch, leases, records, revs = _LIVE(self._client, [self._keys.named("meta")], [self._keys.prefix])
-        described, acknowledged = dict(_pairs(records)), dict(_pairs(revs))
-        live = [
-            LiveInstance(
-                instance=_instance(instance_id.decode(), described.get(instance_id, b"")),
-                acknowledged=Revision(int(epoch), int(acknowledged[instance_id]))
-                if instance_id in acknowledged
-                else ZERO,
-                lease_left=(int(ends) - int(now)) / 1000,
-            )
-            for instance_id, ends in _pairs(leases)
-        ]
-        return sorted(live, key=lambda one: (one.instance.slot, one.instance.id))
+            return _live(_LIVE(self._client, [self._keys.named("meta")], [self._keys.prefix]))
 
     def wait_acknowledged(self, revision: Revision, timeout: float) -> list[LiveInstance]:
         """Wait until every live instance has acknowledged `revision` or time is up; answers with who is live then."""
-        waiter = new_id()
         give_up = time.monotonic() + timeout
-        with translated("wait for acknowledgements"):
-            while True:
+        arguments = [self._keys.prefix, revision.epoch, revision.rev]
+        with translated("wait for acknowledgements"), held(self._client) as line:
+            missing, *rest = _AWAIT(line, [self._keys.named("meta")], arguments)
+            while missing:
                 left = give_up - time.monotonic()
-                arguments = [self._keys.prefix, waiter, revision.epoch, revision.rev, int(left * 1000)]
-                missing, next_end = _AWAIT(self._client, [self._keys.named("meta")], arguments)
-                if missing == 0 or left <= 0:
-                    break
+                if left <= 0:
+                    return _live(_LIVE(line, [self._keys.named("meta")], [self._keys.prefix]))
+                next_end, last = rest
                 # A lease that runs out wakes nobody: the waiter is back by then to evict it.
-                sleep = min(left, _LONGEST_SLEEP, max(next_end, 0) / 1000 + 0.001)
-                if self._client.blpop([self._keys.wake(waiter)], timeout=max(sleep, 0.001)):
-                    live = self.live()
-                    if all(has(one.acknowledged, revision) for one in live):
-                        return live
-        return self.live()
+                sleep = min(left, _LONGEST_SLEEP, max(next_end, 0) / 1000)
+                missing, *rest = self._sleep(line, round(sleep * 1000) + 1, last, arguments)
+        return _live(rest[0])
+
+    def _sleep(self, line: Line, milliseconds: int, last: bytes, arguments: Sequence[Any]) -> Any:
+        """Sleep until somebody who was last wakes all waiters, or time is up; answers with what is seen then."""
+        meta, reached = self._keys.named("meta"), self._keys.named("reached")
+        sleep = ("XREAD", "BLOCK", milliseconds, "STREAMS", reached, last)
+        try:
+            # The server looks as soon as it is woken: nothing is sent there and back in between.
+            return line.execute_commands(sleep, ("EVALSHA", _AWAIT.sha, 1, meta, *arguments))[1]
+        except redis.exceptions.NoScriptError:
+            return _AWAIT(line, [meta], arguments)
 
     def request_restart(self, slots: Sequence[str]) -> dict[str, int]:
         """Raise the restart generation of each slot; answers with the new generations."""
@@ -119,6 +112,20 @@ def acknowledgement(keys: Keys, instance: Instance, acknowledged: Revision, leas
     milliseconds = round((lease + LEASE_MARGIN) * 1000)
     record = json.dumps(asdict(instance), separators=(",", ":"))
     return [keys.prefix, instance.id, acknowledged.epoch, acknowledged.rev, milliseconds, record]
+
+
+def _live(roster: Any) -> list[LiveInstance]:
+    now, epoch, leases, records, revs = roster
+    described, acknowledged = dict(_pairs(records)), dict(_pairs(revs))
+    live = [
+        LiveInstance(
+            instance=_instance(instance_id.decode(), described.get(instance_id, b"")),
+            acknowledged=Revision(int(epoch), int(acknowledged[instance_id])) if instance_id in acknowledged else ZERO,
+            lease_left=(int(ends) - int(now)) / 1000,
+        )
+        for instance_id, ends in _pairs(leases)
+    ]
+    return sorted(live, key=lambda one: (one.instance.slot, one.instance.id))
 
 
 @functools.lru_cache(maxsize=4096)  # the same few hundred records are read again and again

@@ -227,27 +227,51 @@ def test_an_acknowledgement_does_not_outlive_the_epoch_it_was_made_in(make_redis
     registry.close()
 
 
-def test_waiting_leaves_nothing_behind(store, redis_url):
+def test_waiting_writes_nothing(store, redis_url):
     registry = RedisInstanceRegistry(redis_url, "test")
     revision = write_something(store)
     registry.renew(instance("a"), revision, LEASE)
-    registry.wait_acknowledged(after(revision, 1), 0.01)
-    waiting = Waiting(registry, after(revision, 1))
     with connect(redis_url) as client:
-        eventually(lambda: client.exists("sb:{test}:waiters"))
+        before = {key: client.dump(key) for key in client.keys("*")}
+        waiting = Waiting(registry, after(revision, 1))
+        eventually(lambda: client.info("clients")["blocked_clients"])
+        registry.wait_acknowledged(after(revision, 1), 0.01)
+        assert {key: client.dump(key) for key in client.keys("*")} == before
         registry.renew(instance("a"), after(revision, 1), LEASE)
         waiting.result()
-        assert client.keys("sb:{test}:wa*") == []
+        assert client.xlen("sb:{test}:reached") == 1
     registry.close()
 
 
-def test_a_waiter_that_was_killed_is_forgotten_by_the_next(store, redis_url):
+def test_a_wait_goes_on_though_the_server_forgets_its_scripts(store, redis_url, monkeypatch):
+    monkeypatch.setattr(redis_registry, "_LONGEST_SLEEP", 0.05)
     registry = RedisInstanceRegistry(redis_url, "test")
     revision = write_something(store)
+    registry.renew(instance("a"), revision, LEASE)
+    waiting = Waiting(registry, after(revision, 1))
     with connect(redis_url) as client:
-        client.zadd("sb:{test}:waiters", {f"gone {revision.epoch} {revision.rev + 9}": 1})
-        registry.wait_acknowledged(revision, 0)
-        assert not client.exists("sb:{test}:waiters")
+        eventually(lambda: client.info("clients")["blocked_clients"])
+        client.script_flush()
+    registry.renew(instance("a"), after(revision, 1), LEASE)
+    assert [one.acknowledged for one in waiting.result()] == [after(revision, 1)]
+    registry.close()
+
+
+def test_every_waiter_is_woken_whatever_each_waits_for(store, redis_url, monkeypatch):
+    monkeypatch.setattr(redis_registry, "_LONGEST_SLEEP", LEASE)
+    registry = RedisInstanceRegistry(redis_url, "test", timeout=2 * LEASE)
+    revision = write_something(store)
+    for name in ("a", "b"):
+        registry.renew(instance(name), revision, LEASE)
+    waiting = [Waiting(registry, after(revision, steps)) for steps in (1, 2, 2)]
+    with connect(redis_url) as client:
+        eventually(lambda: client.info("clients")["blocked_clients"] == len(waiting))
+    registry.renew(instance("a"), after(revision, 1), LEASE)
+    registry.renew(instance("b"), after(revision, 2), LEASE)  # what all have is 1 now, and not what this one has
+    waiting[0].result()
+    assert not any(one.over() for one in waiting[1:])
+    registry.renew(instance("a"), after(revision, 2), LEASE)
+    assert [ids(one.result()) for one in waiting[1:]] == [["a.x1", "b.x1"]] * 2
     registry.close()
 
 

@@ -8,10 +8,10 @@ from foundation.errors import DocumentError
 
 def test_all_keys_of_an_environment_share_its_hash_tag():
     keys = Keys("demo-1")
-    names = [keys.named("meta"), keys.operation("op_1"), keys.history("ns/a"), keys.acknowledged(7), keys.wake("w")]
+    names = [keys.named("meta"), keys.operation("op_1"), keys.history("ns/a"), keys.acknowledged(7)]
     assert names == [
         *("sb:{demo-1}:meta", "sb:{demo-1}:op:op_1", "sb:{demo-1}:hist:ns/a"),
-        *("sb:{demo-1}:acked:7", "sb:{demo-1}:wake:w"),
+        "sb:{demo-1}:acked:7",
     ]
 
 
