@@ -12,6 +12,7 @@ from flags.model import ZERO, Snapshot
 from flags.sources import redis_session
 from flags.sources.redis import RedisSource
 from flags.store import Edit, Write
+from flags.stored import updated
 from flags.stores.redis import LOG_ITEMS, RedisFlagStore, RedisInstanceRegistry
 from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
 from foundation.ids import new_id
@@ -45,7 +46,7 @@ class Recorder:
             return False
         versions = dict.fromkeys(change.flags, change.revision)
         self.snapshot = Snapshot(
-            change.revision, {**self.snapshot.flags, **change.flags}, {**self.snapshot.versions, **versions}
+            change.revision, updated(self.snapshot.flags, change.flags), {**self.snapshot.versions, **versions}
         )
         self.changes.append(change.revision)
         return True
