@@ -5,6 +5,7 @@ Threads and queues only; under gevent they are greenlets. Knows no HTTP.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ from controlplane.wiring import Connection
 from flags.model import Revision
 from foundation.clock import Clock
 from foundation.errors import StoreUnreachable
+
+log = logging.getLogger(__name__)
 
 FIRST_SNAPSHOT = 2.0
 """Seconds that a new stream of changes waits for the store's first answer."""
@@ -120,7 +123,7 @@ class _View:
         self.feed = ChangeFeed(self._changed)
         self._source = connection.source()
         self._stop = threading.Event()
-        self._start("changes", lambda: self._source.run(self.feed, None, self._stop))
+        self._start("changes", self._follow)
         self._start("happenings", lambda: self.happenings.run(self._stop))
 
     def close(self) -> None:
@@ -130,6 +133,15 @@ class _View:
         self.feed.channel.close()
         self.happenings.channel.close()
         self.refetches.close()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._source.run(self.feed, None, self._stop)
+            except Exception as error:  # a fault in one piece of news must not end the following
+                log.exception("following the flags failed; it is begun again")
+                self.feed.failed(error)
+                self._stop.wait(self._source.heartbeat)
 
     def _changed(self, revision: Revision) -> None:
         self.happenings.changed(revision)

@@ -189,6 +189,27 @@ def test_streams_wait_for_the_store_and_then_say_that_it_does_not_answer(monkeyp
     hub_of(api.app).close()
 
 
+def test_following_is_begun_again_after_a_fault(monkeypatch, caplog):
+    api = Api(services_in_memory(), create_streams)
+    source, runs = api.connection.source(), []
+
+    class Faulty:
+        heartbeat = 0.01
+        close = source.close
+
+        def run(self, *args):
+            runs.append(args)
+            if len(runs) == 1:
+                raise ValueError("what nobody thought of")
+            source.run(*args)
+
+    monkeypatch.setattr(api.connection, "source", Faulty)
+    revision = create(api)
+    assert next(events(opened_stream(api)))[0] == str(revision)
+    assert "what nobody thought of" in caplog.text
+    hub_of(api.app).close()
+
+
 def test_a_reader_that_is_too_slow_is_let_go_and_the_others_go_on(api):
     create(api)
     slow, quick = opened_stream(api), events(opened_stream(api))
