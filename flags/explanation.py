@@ -14,7 +14,7 @@ from typing import Any
 from flags.bucketing import bucket
 from flags.compilation import TARGETING_KEY, compile_clauses, rollout_reason
 from flags.evaluation import NOTHING, OVERRIDE, Context, Detail, ErrorCode, Reason, copied, failure
-from flags.model import SEGMENT, WEIGHT_TOTAL, Clause, Flag, Prerequisite, Rollout, Snapshot, Split
+from flags.model import SEGMENT, WEIGHT_TOTAL, Clause, Flag, Prerequisite, Rollout, Rule, Snapshot, Split
 from flags.percentages import percentage_of
 from flags.references import reach
 
@@ -145,7 +145,7 @@ class _Inquiry:
 
     def _ruled(self, flag: Flag) -> Detail[Any]:
         for index, rule in enumerate(flag.rules):
-            holds = [self._holds(clause) for clause in rule.clauses]
+            holds = self._answers(rule)
             told = (self._told(clause, answer) for clause, answer in zip(rule.clauses, holds, strict=True))
             words = f"rule {index + 1}: {'; '.join(told)}"
             if not all(holds):
@@ -157,6 +157,18 @@ class _Inquiry:
                 self._step("rule", f"{words}: the rule's split decides", rule=index, clauses=holds)
                 return self._split(flag, rule.split, "rule")
         return self._rolled_out(flag, flag.rollout or Rollout(WEIGHT_TOTAL))
+
+    def _answers(self, rule: Rule) -> list[bool]:
+        """Ask every clause; of those after one that does not hold, none can make the evaluation fail."""
+        holds: list[bool] = []
+        for clause in rule.clauses:
+            try:
+                holds.append(self._holds(clause))
+            except Exception:
+                if all(holds):
+                    raise
+                holds.append(False)
+        return holds
 
     def _holds(self, clause: Clause) -> bool:
         if clause.operator == SEGMENT:

@@ -17,6 +17,9 @@ Scalar = bool | int | float | str
 NO_METADATA: Mapping[str, Scalar] = {}
 """The metadata of most flags, shared between them: there may be thousands."""
 
+_MAX_REVISION = 40
+"""Characters of a revision: two numbers of 64 bits, and room to spare."""
+
 WEIGHT_TOTAL = 100_000
 """Weights and buckets count in parts of this: 0.001% is one part."""
 
@@ -34,7 +37,8 @@ class Revision(NamedTuple):
     def parse(cls, text: str) -> Self:
         """Read `epoch-rev`; raises DocumentError on anything else."""
         epoch, dash, rev = text.partition("-")
-        if not (dash and epoch.isascii() and epoch.isdigit() and rev.isascii() and rev.isdigit()):
+        plain = text.isascii() and epoch.isdigit() and rev.isdigit() and len(text) <= _MAX_REVISION
+        if not (dash and plain):
             raise DocumentError("revision", "is malformed", value=text, expected="epoch-rev, as in 1700000000000000-42")
         return cls(int(epoch), int(rev))
 

@@ -388,3 +388,56 @@ def _other(value, rng):
     if action < 0.45:
         return [value]
     return rng.choice(HOSTILE)
+
+
+SPICE = [
+    b"\0",
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\t",
+    b"\n",
+    b"{",
+    b"[",
+    b"]",
+    b"}",
+    b'"',
+    b"'",
+    b"&a ",
+    b"*a",
+    b"!!python/name:os.system ",
+    b"!!binary |",
+    b"<<: ",
+    b"- ",
+    b"? ",
+    b": ",
+    b"---\n",
+    b"...\n",
+    b"%YAML 9.9\n",
+    b"#",
+    b"|\n",
+    b">",
+    b"1e999",
+    b".nan",
+    b"NaN",
+    b"-Infinity",
+    b"9" * 5_000,
+    b"[" * 5_000,
+    b"{a: " * 500,
+    b"\xef\xbb\xbf",
+    b"\\ud800",
+    b"\\u0000",
+    b"\xc2\x85",
+    b"\xe2\x80\xa8",
+]
+
+
+def spoilt(data, rng):
+    """Spoil a text: bytes put in, taken out, doubled or turned into others."""
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
+        end = min(end, at + rng.choice([0, 1, 2, 20, 200]))
+        piece = rng.choice(
+            [b"", rng.choice(SPICE), rng.choice(SPICE), data[at:end] * 2, bytes(rng.randrange(256) for _ in range(3))]
+        )
+        data = data[:at] + piece + data[end:]
+    return data

@@ -26,7 +26,8 @@ from tests.environments import (
     override_values,
     snapshot,
 )
-from tests.flag_documents import ATTRIBUTES, CONTEXTS, JSON_VALUES, LAW, ODDITIES, PLAIN_CONTEXTS
+from tests.flag_documents import ATTRIBUTES, CONTEXTS, JSON_VALUES, LAW, ODDITIES, PLAIN_CONTEXTS, Hostile
+from tests.fuzzing import deep
 from tests.unit.flags.test_operators import obviously
 
 JSON_CONTEXTS = st.dictionaries(st.sampled_from(ATTRIBUTES), JSON_VALUES)
@@ -245,3 +246,13 @@ def test_a_segment_that_asks_about_segments_is_never_matched():
     made = of(flag, segments=[about("s"), about("t")])
     assert View(made).answer(Kind.BOOLEAN, "k", {}).value is False
     assert explain(made, "k", {}).detail.value is False
+
+
+@pytest.mark.parametrize("context", [{"plan": "x", "odd": Hostile()}, {"plan": deep(100_000), "odd": 1}])
+def test_what_cannot_be_shown_or_is_not_asked_decides_nothing(context):
+    clauses = [{"attribute": name, "operator": "equals", "values": [5]} for name in ("plan", "odd")]
+    made = of(needing("k", rules=[{"if": clauses, "serve": "off"}]), needing("above", "k"))
+    for key in ("k", "above"):
+        detail = explain(made, key, context).detail
+        assert told(View(made).answer(Kind.BOOLEAN, key, context)) == told(detail)
+        assert (detail.value, detail.error_code) == (True, None)

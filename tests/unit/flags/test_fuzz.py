@@ -139,57 +139,6 @@ def test_a_hundred_thousand_fuzzed_flags_and_contexts(record_property):
 YAML = write_yaml(
     {"flags": {"k": fuzzing.VALID[1], "full": fuzzing.FULL}, "segments": {"beta": {"if": fuzzing.RULES[0]["if"]}}}
 )
-SPICE = [
-    b"\0",
-    b"\xff",
-    b"\xed\xa0\x80",
-    b"\t",
-    b"\n",
-    b"{",
-    b"[",
-    b"]",
-    b"}",
-    b'"',
-    b"'",
-    b"&a ",
-    b"*a",
-    b"!!python/name:os.system ",
-    b"!!binary |",
-    b"<<: ",
-    b"- ",
-    b"? ",
-    b": ",
-    b"---\n",
-    b"...\n",
-    b"%YAML 9.9\n",
-    b"#",
-    b"|\n",
-    b">",
-    b"1e999",
-    b".nan",
-    b"NaN",
-    b"-Infinity",
-    b"9" * 5_000,
-    b"[" * 5_000,
-    b"{a: " * 500,
-    b"\xef\xbb\xbf",
-    b"\\ud800",
-    b"\\u0000",
-    b"\xc2\x85",
-    b"\xe2\x80\xa8",
-]
-
-
-def spoilt(data, rng):
-    """Spoil a text: bytes put in, taken out, doubled or turned into others."""
-    for _ in range(rng.choice([1, 1, 2, 5])):
-        at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
-        end = min(end, at + rng.choice([0, 1, 2, 20, 200]))
-        piece = rng.choice(
-            [b"", rng.choice(SPICE), rng.choice(SPICE), data[at:end] * 2, bytes(rng.randrange(256) for _ in range(3))]
-        )
-        data = data[:at] + piece + data[end:]
-    return data
 
 
 @pytest.mark.parametrize("parse", [parse_definitions, parse_overrides])
@@ -200,7 +149,7 @@ def test_spoilt_files_are_refused_with_a_field_or_read_as_what_they_are(parse):
     overrides = b"useYamlMessaging: json\nb: {a: [1, null]}\n"
     refused = 0
     for _ in range(800):
-        data = spoilt(rng.choice([yaml, overrides, b'{"flags": {"k": ' + json + b"}}"]), rng)
+        data = fuzzing.spoilt(rng.choice([yaml, overrides, b'{"flags": {"k": ' + json + b"}}"]), rng)
         for read in (read_yaml, read_json):
             began = time.thread_time()
             _, error = tried(lambda read=read, data=data: parse(read(data)))
