@@ -4,6 +4,9 @@ import stat
 import threading
 
 import pytest
+import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from foundation.canonical import canonical_json, digest
 from foundation.errors import DocumentError, SignatureInvalid
@@ -14,6 +17,21 @@ def test_canonical_json_sorts_keys_and_spells_numbers_one_way():
     assert canonical_json({"b": [1.0, 1e21, 0.1, -0.0], "a": "ä\n", "\ue000": 1, "😀": 2}).decode() == (
         '{"a":"ä\\n","b":[1,1e+21,0.1,0],"😀":2,"\ue000":1}'
     )
+
+
+SAFE = 2**53 - 1
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-SAFE, SAFE) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(VALUES | st.dictionaries(st.text(st.characters(max_codepoint=127)), st.integers(-SAFE, SAFE) | st.booleans()))
+@example([SAFE, -SAFE, True, None, "".join(map(chr, range(128)))])
+@example({"B": 1, "a": (1, 2), "": 0, "a\x7f": -0.0})
+def test_what_is_written_in_c_is_what_the_rules_say(value):
+    assert canonical_json(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), 2**60, {"a"}, "\ud800", {1: 2}])
