@@ -58,7 +58,10 @@ class LiveFlags:
             if not self._news.wait_for(lambda: self._view.snapshot is not None, FIRST_SNAPSHOT):
                 raise StoreUnreachable("the flags could not be read yet")
             self._catch_up(seen)
-            self._catch_up(self._written)
+            written = self._written
+            self._catch_up(written)
+            if self._written == written:  # it is here, or its epoch is gone: nobody need wait for it again
+                self._written = ZERO
             return self._view
 
     def note(self, written: Revision) -> None:
