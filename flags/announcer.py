@@ -1,4 +1,4 @@
-"""Who is told of a client's statuses and changes. One thread announces; any thread may ask to be told, or note news.
+"""Who is told of a client's statuses and changes, the log included. One thread announces; any may ask, or note news.
 
 It takes no lock, since a fork could find it held: what is shared are lists and a queue that Python changes in one step.
 """
@@ -20,6 +20,14 @@ News = TypeVar("News")
 Keys = frozenset[str]
 Off = Callable[[], None]
 """Ends what a callback is told; calling it twice is fine."""
+
+
+_SAID = {
+    Status.ERROR: (logging.WARNING, "no flags have come, and callers get their own defaults"),
+    Status.STALE: (logging.WARNING, "the flags are stale, and the last ones go on"),
+    Status.READY: (logging.INFO, "the flags are in step"),
+}
+"""How loud and in which words a status is logged; what is in the way follows."""
 
 
 @dataclass(eq=False, slots=True)
@@ -55,8 +63,11 @@ class Announcer:
         """Keep the keys of flags that have changed until the next announcement."""
         self._changes.append(frozenset(keys))
 
-    def announce(self, status: Status) -> None:
-        """Tell everybody what they don't know yet."""
+    def announce(self, status: Status, error: Exception | None = None) -> None:
+        """Tell everybody what they don't know yet; `error` is what is in the way of a better status."""
+        if status is not self.announced and status in _SAID:
+            level, words = _SAID[status]
+            logger.log(level, "%s%s", words, "" if status is Status.READY else f": {error or 'no contact'}")
         self.announced = status
         for listener in list(self._of_status):
             if listener.told is not status:

@@ -291,7 +291,7 @@ class FlagClient(Evaluator):
         status = self._feed.status
         if status is Status.READY:
             self._ready.set()
-        self._announcer.announce(status)
+        self._announcer.announce(status, self._feed.error)
 
     def _poll_overrides(self) -> None:
         """Take the override file into use where it changed; a broken one is complained of, and changes nothing."""

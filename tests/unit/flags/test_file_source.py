@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from flags.client import ClientSettings, FlagClient
 from flags.feed import ClientFeed, Status
 from flags.identity import plain_client
 from flags.overrides import OverrideFile, parse_overrides
@@ -86,6 +87,17 @@ def test_a_broken_or_missing_file_keeps_the_flags_and_is_named_until_it_is_well_
     path.write_text(FLAGS)
     eventually(lambda: feed.error is None)
     assert feed.status is Status.READY
+
+
+def test_what_is_wrong_with_a_file_stands_in_the_log_once_and_so_does_its_recovery(path, caplog):
+    caplog.set_level("INFO", "flags.announcer")
+    path.write_text(FLAGS.replace("true", "maybe"))
+    with FlagClient(FileSource(path), settings=ClientSettings(start_timeout=0.0)) as client:
+        eventually(lambda: "callers get their own defaults: flags.k.enabled: " in caplog.text)
+        path.write_text(FLAGS)
+        eventually(lambda: "the flags are in step" in caplog.text)
+        assert client.status is Status.READY
+    assert caplog.text.count("defaults") == 1
 
 
 def test_a_json_file_is_read_as_json(tmp_path):
