@@ -6,6 +6,7 @@ How it keeps in step is in `flags.sources.http_session`, how it is counted as an
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 import threading
 from urllib.parse import urlsplit
@@ -59,6 +60,7 @@ class HttpSource:
         self._address = checked_address(url)
         self._token = _checked_token(token)
         self._timeout = timeout
+        self._process = 0
         self._session: Session | None = None
         self._lease: Lease | None = None
         self._known: ControlPlane | None = None
@@ -66,6 +68,7 @@ class HttpSource:
     def run(self, feed: Feed, instance: Instance | None, stop: threading.Event) -> None:
         """Feed the client until `stop` is set; returns only then."""
         self._abandon()
+        self._process = os.getpid()
         there = self._known = self._there()
         lease = Lease(there, feed, instance, self.lease) if instance is not None else None
         session = Session(there, feed, self.heartbeat, lease.news if lease else _nothing, stop)
@@ -84,7 +87,7 @@ class HttpSource:
     def close(self) -> None:
         """Wake `run` from any wait; safe from another thread, and twice."""
         session = self._session
-        if session is not None:
+        if session is not None and self._process == os.getpid():  # what a fork inherits is the parent's
             session.shut()
 
     def report(self, instance_id: str, report: Report) -> None:

@@ -220,3 +220,42 @@ def test_a_process_of_multiprocessing_evaluates():
         client.close()
         """
     )
+
+
+def test_a_child_that_closes_its_client_at_once_leaves_the_parent_its_stream():
+    run(
+        """
+        import socket
+        from flags.sources.http import HttpSource
+
+        BODY = b'{"revision":"1-1","flags":{},"segments":{},"versions":{}}'
+        SNAPSHOT = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(BODY), BODY)
+        HEAD = b"HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\n\\r\\n"
+        BEAT = b'event: heartbeat\\ndata: {"revision":"1-1"}\\n\\n'
+        streams = []
+
+        def answer(held):
+            while asked := held.recv(65536):
+                if b"/changes" in asked:
+                    streams.append(held)
+                    held.sendall(HEAD + BEAT)
+                    return
+                held.sendall(SNAPSHOT)
+
+        def serve():
+            while True:
+                threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+
+        server = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=serve, daemon=True).start()
+        client = FlagClient(HttpSource(f"http://127.0.0.1:{server.getsockname()[1]}", "test", "sb_sdk_a_b"))
+        assert client.start()
+        wait(lambda: streams)
+        assert ended(fork(lambda: client.close())) == 0
+        streams[0].settimeout(0.3)
+        try:
+            assert streams[0].recv(1) == b"x", "the parent's stream was ended"
+        except TimeoutError:
+            client.close()
+        """
+    )
