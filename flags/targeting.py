@@ -39,7 +39,9 @@ def prerequisite_document(prerequisite: Prerequisite) -> dict[str, Any]:
 def parse_targets(value: Any, variants: Mapping[str, Any], field: str) -> tuple[Target, ...]:
     """Read the targeting keys that are served a variant of their own, each key once; raises DocumentError."""
     content = fields.object_of(value, field, limit=MAX_VARIANTS)
-    targets = tuple(_target(variant, keys, variants, f"{field}.{variant}") for variant, keys in sorted(content.items()))
+    targets = tuple(
+        _target(variant, keys, variants, f"{field}.{variant[:100]}") for variant, keys in sorted(content.items())
+    )
     listed = [key for target in targets for key in target.keys]
     if len(listed) > MAX_TARGETS:
         raise DocumentError(field, f"name {len(listed):,} keys", expected=f"at most {MAX_TARGETS:,}; or use a rule")

@@ -107,7 +107,7 @@ def splits(draw, most=5):
     return [high - low for low, high in pairwise([0, *cuts, WEIGHT_TOTAL])]
 
 
-NAMED = [f"v{number}" for number in range(6)]
+NAMED = ["m", "z", "a", "k", "b", "x"]  # in no order
 
 
 @LAW
