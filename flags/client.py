@@ -163,9 +163,10 @@ class FlagClient(Evaluator):
         """Start following the source; wait for the first flags, and tell whether they came within `start_timeout`."""
         if self._closed:
             raise FlagsError("the flag client is closed, and can't be started again")
-        if not self._threads:
-            _LIVE.add(self)
-            self._launch()
+        with self._lock:  # an application and OpenFeature, which has a thread for it, may both start the client
+            if not self._threads:
+                _LIVE.add(self)
+                self._launch()
         self._ready.wait(self._settings.start_timeout)
         return self.status is Status.READY
 

@@ -1,6 +1,7 @@
 """Clients in one process: they share nothing, end when nobody refers to them, and leave a loop of asyncio running."""
 
 import asyncio
+import contextlib
 import gc
 import subprocess
 import sys
@@ -141,3 +142,23 @@ def test_a_start_that_is_cancelled_leaves_no_client_behind():
     reference = asyncio.run(main())
     gc.collect()
     eventually(lambda: reference() is None)
+
+
+def test_two_threads_that_start_a_client_at_once_start_it_once(monkeypatch):
+    both, launch = threading.Barrier(2), FlagClient._launch
+
+    def slowly(client, *args):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # where the other one gets here too, it has not been kept from it
+        launch(client, *args)
+
+    monkeypatch.setattr(FlagClient, "_launch", slowly)
+    source = PuppetSource(snapshot(flag()))
+    client = FlagClient(source)
+    threads = [threading.Thread(target=client.start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert source.runs == 1
+    client.close()
