@@ -100,7 +100,7 @@ def instances(connection: Connection) -> Json:
     says why there are no figures.
     """
     live = connection.registry.live()
-    revision = connection.store.snapshot().revision
+    revision = connection.store.revision()
     unmeasured = ""
     try:
         traffic = {each.instance_id: each for each in connection.telemetry.instances(WINDOW)}

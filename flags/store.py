@@ -100,6 +100,9 @@ class FlagStore(Protocol):
     def snapshot(self) -> Snapshot:
         """Read every flag and segment at one revision."""
 
+    def revision(self) -> Revision:
+        """Tell at which revision a snapshot would be, without reading it."""
+
     def write(self, write: Write) -> Written:
         """Apply a write, all of it or none.
 

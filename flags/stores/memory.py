@@ -42,6 +42,10 @@ class MemoryFlagStore:
         """Read every flag and segment at one revision."""
         return self._snapshot
 
+    def revision(self) -> Revision:
+        """Tell at which revision a snapshot would be."""
+        return self._snapshot.revision
+
     def write(self, write: Write) -> Written:
         """Apply a write, all of it or none; raises RevisionConflict or IdempotencyMismatch."""
         digest = body_digest(write, contents(write))

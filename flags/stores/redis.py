@@ -67,6 +67,12 @@ class RedisFlagStore:
         with translated("read the flags"):
             return read_snapshot(self._send_all, self._keys)
 
+    def revision(self) -> Revision:
+        """Tell at which revision a snapshot would be, without reading it."""
+        with translated("read the revision"):
+            epoch, rev = REVISION(self._client, [self._keys.named("meta")], [self._keys.prefix])
+        return Revision(int(epoch), int(rev))
+
     def write(self, write: Write) -> Written:
         """Apply a write, all of it or none; an answer that was lost is asked for again.
 

@@ -49,12 +49,14 @@ def store(request):
 def test_an_environment_that_was_never_written_is_empty_at_revision_zero(store):
     snapshot = store.snapshot()
     assert (snapshot.revision, dict(snapshot.flags), dict(snapshot.versions)) == (ZERO, {}, {})
+    assert store.revision() == ZERO
     assert store.history("a") == []
 
 
 def test_a_write_makes_the_next_revision_of_the_same_epoch(store):
     first = store.write(write((flag(), None)))
     second = store.write(write((flag(enabled=False), first.revision)))
+    assert store.revision() == second.revision == store.snapshot().revision
     assert not first.repeated
     assert first.revision.rev == 1
     assert second.revision == Revision(first.revision.epoch, 2)
