@@ -50,7 +50,7 @@ def apply(  # noqa: PLR0913 - every part of a write has its name here, and all b
 ) -> Json:
     """Make flags and segments what is wanted, in one write, and tell what changed and how far it has got.
 
-    What is not named is left alone, or put away with `prune`. An operation that was done before is answered with what
+    What is not named is left alone, or archived with `prune`. An operation that was done before is answered with what
     it changed then.
 
     Raises:

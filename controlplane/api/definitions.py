@@ -23,7 +23,7 @@ _DEFINITIONS = ("flags", "segments")
 @blueprint.post(f"{ENVIRONMENT}/apply")
 @requires(Role.OPERATOR)
 def apply_definitions(environment: str) -> Response:
-    """Make `flags` and `segments` what they are in the body, all or none; `prune` puts away what it does not name.
+    """Make `flags` and `segments` what they are in the body, all or none; `prune` archives what it does not name.
 
     `If-Match` names the revision of the environment that the caller has seen, such as the one a `dry_run` told.
     """

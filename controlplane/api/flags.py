@@ -45,7 +45,7 @@ _KEPT_BY_US = ("hold", "archived")
 @blueprint.get(FLAGS)
 @requires(Role.VIEWER)
 def list_flags(environment: str) -> Response:
-    """List the flags; `?archived=true` shows those put away too, `?stale=true` only those that are stale."""
+    """List the flags; `?archived=true` shows archived ones too, `?stale=true` only those that are stale."""
     found = reading.flags(connection(environment), archived=wanted("archived"), stale=wanted("stale"))
     return jsonify(found)
 
@@ -116,7 +116,7 @@ def disable_flag(environment: str, key: str) -> Response:
 @blueprint.delete(FLAG)
 @requires(Role.OPERATOR)
 def archive_flag(environment: str, key: str) -> Response:
-    """Put a flag away; its history stays, and a revert brings it back."""
+    """Archive a flag; its history stays, and a revert brings it back."""
     return _change(environment, key, body(("reason",)), edits.archive)
 
 

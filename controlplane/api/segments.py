@@ -34,7 +34,7 @@ _DOCUMENT = ("description", "if")
 @blueprint.get(SEGMENTS)
 @requires(Role.VIEWER)
 def list_segments(environment: str) -> Response:
-    """List the segments, each with the flags that refer to it; `?archived=true` shows those put away too."""
+    """List the segments, each with the flags that refer to it; `?archived=true` shows archived ones too."""
     return jsonify(segments.listed(connection(environment), archived=wanted("archived")))
 
 
@@ -63,7 +63,7 @@ def create_segment(environment: str) -> Response:
 @blueprint.put(SEGMENT)
 @requires(Role.OPERATOR)
 def put_segment(environment: str, key: str) -> Response:
-    """Put a document in the place of a segment's; one that was put away is taken out again by this."""
+    """Put a document in the place of a segment's; one that was archived is taken out again by this."""
     content = body((*_DOCUMENT, "reason"))
     segment = _segment(key, {name: content[name] for name in _DOCUMENT if name in content})
     return _change(environment, key, content, lambda _before: segment)
@@ -81,7 +81,7 @@ def patch_segment(environment: str, key: str) -> Response:
 @blueprint.delete(SEGMENT)
 @requires(Role.OPERATOR)
 def archive_segment(environment: str, key: str) -> Response:
-    """Put a segment away; refused while a flag refers to it."""
+    """Archive a segment; refused while a flag refers to it."""
     return _change(environment, key, body(("reason",)), lambda before: replace(before, archived=True))
 
 

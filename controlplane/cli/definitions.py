@@ -37,7 +37,7 @@ _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, typ
 @click.command("apply")
 @_FILES
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--prune", is_flag=True, help="Put away every flag and segment that the files do not name.")
+@click.option("--prune", is_flag=True, help="Archive every flag and segment that the files do not name.")
 @click.option("--yes", is_flag=True, help="Do not ask before writing.")
 @environment_option
 @reason_option
@@ -55,7 +55,7 @@ def apply_files(  # noqa: PLR0913 - one for each option
     """Make flags and segments what files say, in one write; - reads standard input.
 
     Shows first what differs, and asks where there is a terminal to ask at. What the files do not name is left alone,
-    or put away with --prune, which needs --yes where nobody can be asked. No hold is set or taken off; refused as a
+    or archived with --prune, which needs --yes where nobody can be asked. No hold is set or taken off; refused as a
     whole where a flag on hold would be enabled, raised or served otherwise.
 
     Exit codes: 0 applied, or nothing to change, or a dry run whatever it shows; 1 refused, declined, or somebody else

@@ -82,7 +82,7 @@ def create_environment(name: str, description: str, *, as_json: bool) -> None:
 @command.command("diff")
 @click.argument("before", metavar="FROM")
 @click.argument("after", metavar="TO")
-@click.option("--archived", is_flag=True, help="Compare what was put away, too.")
+@click.option("--archived", is_flag=True, help="Compare what is archived, too.")
 @json_option
 def compare(before: str, after: str, *, archived: bool, as_json: bool) -> None:
     """Show how the flags and segments of TO differ from those of FROM.

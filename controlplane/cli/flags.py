@@ -61,7 +61,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--archived", is_flag=True, help="Show flags that were put away, too.")
+@click.option("--archived", is_flag=True, help="Show archived flags, too.")
 @click.option("--stale", "only_stale", is_flag=True, help="Show only flags that are stale.")
 @environment_option
 @json_option
@@ -189,7 +189,7 @@ def release_flag(key: str, environment: str | None, reason: str, *, as_json: boo
 @reason_option
 @json_option
 def archive_flag(key: str, environment: str | None, reason: str, *, as_json: bool) -> None:
-    """Put a flag away: callers are served their own defaults; revert brings it back.
+    """Archive a flag: callers are served their own defaults; revert brings it back.
 
     Refused while another flag has it as a prerequisite.
 

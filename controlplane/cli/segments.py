@@ -1,4 +1,4 @@
-"""`signalbox segments`: list, show, set and put away the segments that rules refer to, straight on the store."""
+"""`signalbox segments`: list, show, set and archive the segments that rules refer to, straight on the store."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--archived", is_flag=True, help="Show segments that were put away, too.")
+@click.option("--archived", is_flag=True, help="Show archived segments, too.")
 @environment_option
 @json_option
 def list_segments(environment: str | None, *, archived: bool, as_json: bool) -> None:
@@ -88,7 +88,7 @@ def show_segment(key: str, environment: str | None, *, as_json: bool) -> None:
 def set_segment(key: str, file: BinaryIO, environment: str | None, reason: str, *, as_json: bool) -> None:
     """Make a segment what a YAML or JSON file says, {description, if}; - reads standard input.
 
-    Creates it where there is none, and takes it out of the archive where it was put away.
+    Creates it where there is none, and takes it out of the archive.
 
     Example: signalbox segments set beta beta.yaml --reason "two more testers"
     """
@@ -107,7 +107,7 @@ def set_segment(key: str, file: BinaryIO, environment: str | None, reason: str, 
 @reason_option
 @json_option
 def archive_segment(key: str, environment: str | None, reason: str, *, as_json: bool) -> None:
-    """Put a segment away; refused while a flag refers to it.
+    """Archive a segment; refused while a flag refers to it.
 
     Example: signalbox segments archive beta --reason "everybody has it"
     """

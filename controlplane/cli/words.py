@@ -112,7 +112,7 @@ def flag_facts(flag: Json) -> list[tuple[str, str]]:
 
 
 def segment_state(segment: Json) -> str:
-    """Say whether flags refer to a segment, or that it is put away."""
+    """Say whether flags refer to a segment, or that it is archived."""
     if segment["archived"]:
         return "archived"
     return "in use" if segment["flags"] else "not in use"
