@@ -34,7 +34,10 @@ class View:
         held: the view that this one comes after, and the keys of the items in which the two differ.
     """
 
-    __slots__ = ("_flags", "_segments", "booleans", "floats", "integers", "objects", "overrides", "snapshot", "strings")
+    __slots__ = (
+        *("booleans", "floats", "integers", "objects", "overrides", "snapshot", "strings"),
+        *("_flags", "_keys", "_segments"),
+    )
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class View:
         self.objects: dict[str, Decide] = dict(before.objects) if before else {}
         self._flags: dict[str, CompiledFlag] = dict(before._flags) if before else {}  # noqa: SLF001 - its own kind
         self._segments: dict[str, Predicate] = dict(before._segments) if before else {}  # noqa: SLF001 - its own kind
+        self._keys: tuple[str, ...] | None = None
         self._renew(touched)
 
     def replaced(self, snapshot: Snapshot) -> View:
@@ -67,9 +71,12 @@ class View:
         overrides = {key: compile_override(key, value) for key, value in values.items()}
         return View(self.snapshot, overrides, (self, {*self.overrides, *overrides}))
 
-    def keys(self) -> list[str]:
-        """List the flags that are not archived, whatever the overrides say."""
-        return [key for key in (self.snapshot or Snapshot()).flags if self._scope().find(key) is not None]
+    def keys(self) -> tuple[str, ...]:
+        """List the flags that are not archived in order, whatever the overrides say."""
+        if self._keys is None:  # only reading a flag tells that it is archived
+            scope = self._scope()
+            self._keys = tuple(key for key in sorted((self.snapshot or Snapshot()).flags) if scope.find(key))
+        return self._keys
 
     def find(self, key: str) -> CompiledFlag | None:
         """Find what answers for a flag, compiled if it was not yet; None where there is no such flag."""

@@ -9,6 +9,7 @@ from flags.snapshots import snapshot_document
 from flags.store import FlagStore
 from flags.stored import StoredFlags
 from flags.stores.memory import MemoryFlagStore
+from flags.view import View
 from foundation.errors import DocumentError
 
 ON_OFF = {"enabled": True, "variants": {"on": True, "off": False}, "offVariant": "off"}
@@ -45,3 +46,17 @@ def test_a_flag_of_a_later_release_is_passed_on_to_those_who_may_be_able_to_read
 def test_a_text_that_is_not_even_json_is_left_out_of_what_is_passed_on(caplog):
     assert snapshot_document(Snapshot(FIRST, StoredFlags({"torn": b'{"enabled":'})))["flags"] == {}
     assert "flag 'torn' can't be read" in caplog.text
+
+
+def test_a_view_reads_each_flag_once_to_tell_which_are_in_force():
+    reads = []
+
+    class Flags(StoredFlags):
+        def __getitem__(self, key):
+            reads.append(key)
+            return super().__getitem__(key)
+
+    held = {key: flag_json(parse_flag(key, {**ON_OFF, "archived": key == "gone"})).encode() for key in ("kept", "gone")}
+    view = View(Snapshot(FIRST, Flags({**held, "later": b"{}"})))
+    assert [view.keys() for _ in range(3)] == [("kept",)] * 3
+    assert sorted(reads) == ["gone", "kept", "later"]
