@@ -18,7 +18,8 @@ from flags.model import WEIGHT_TOTAL, Flag, Item, Revision, Rollout, Segment
 from flags.percentages import percentage_of
 from flags.segments import segment_document
 from flags.store import HistoryEntry
-from messenger.formats import IDENTITY
+from messenger.compression import beginning
+from messenger.errors import PoisonFrame
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Delivery, QueueState
 from rollout.journal import Running
@@ -243,15 +244,23 @@ def letter_shape(letter: DeadLetter) -> Json:
 
 
 def _frame(frame: Frame) -> Json:
-    """Show a frame; `body` is text, shortened, or None where it is compressed."""
+    """Show a frame; `body` is text, shortened, or None where it can't be unpacked."""
     return {
         "content_type": frame.content_type,
         "content_encoding": frame.content_encoding,
         "count": frame.count,
         "sender": frame.sender,
         "bytes": len(frame.body),
-        "body": frame.body.decode("utf-8", "replace")[:MAX_BODY_SHOWN] if frame.content_encoding == IDENTITY else None,
+        "body": _body(frame),
     }
+
+
+def _body(frame: Frame) -> str | None:
+    try:
+        text = beginning(frame.content_encoding, frame.body, 4 * MAX_BODY_SHOWN)
+    except PoisonFrame:
+        return None
+    return text.decode("utf-8", "replace")[:MAX_BODY_SHOWN]
 
 
 def _rollback(record: Mapping[str, Any]) -> Json:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 JSON, YAML = "application/json", "application/yaml"
-IDENTITY, GZIP = "identity", "gzip"
+IDENTITY, GZIP, ZSTD = "identity", "gzip", "zstd"
 SINGLE, ADAPTIVE, FIXED = "individual", "batched", "fixed"
 BATCH = "batch"
 """The word for frames of more than one message; a queue that does not admit it takes one message a frame."""
@@ -19,12 +19,12 @@ YAML_FLAG, COMPRESSION_FLAG, BATCHING_FLAG = "useYamlMessaging", "enableCompress
 
 WORDS_OF_FLAG: Mapping[str, frozenset[str]] = {
     YAML_FLAG: frozenset({YAML}),
-    COMPRESSION_FLAG: frozenset({GZIP}),
+    COMPRESSION_FLAG: frozenset({GZIP, ZSTD}),
     BATCHING_FLAG: frozenset({BATCH}),
 }
 """The words that a queue stops admitting when the flag is killed."""
 
-ALL_WORDS = frozenset({JSON, YAML, IDENTITY, GZIP, BATCH})
+ALL_WORDS = frozenset({JSON, YAML, IDENTITY, GZIP, ZSTD, BATCH})
 """Everything this build can decode."""
 
 FALLBACK_WORDS = frozenset({JSON, IDENTITY})
@@ -37,7 +37,7 @@ class Format:
 
     Args:
         content_type: JSON or YAML.
-        compression: IDENTITY, or GZIP for frames of 1,000 bytes and more.
+        compression: IDENTITY, or GZIP or ZSTD for frames of more than 1,000 bytes.
         batching: SINGLE, ADAPTIVE (whatever waits goes at once) or FIXED (10 messages or 100 ms).
         revision: the flags' revision that chose it, as text.
     """

@@ -25,11 +25,12 @@ from messenger.formats import (
     SINGLE,
     YAML,
     YAML_FLAG,
+    ZSTD,
     Format,
 )
 
 CONTENT_TYPES = {"yaml": YAML}
-COMPRESSIONS = {"gzip": GZIP}
+COMPRESSIONS = {"gzip": GZIP, "zstd": ZSTD}
 BATCHINGS = {"batched": ADAPTIVE, "fixed": FIXED}
 """What the flags' values stand for; any other value is the off variant's meaning."""
 

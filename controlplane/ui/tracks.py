@@ -47,9 +47,9 @@ def tracks(flag: Mapping[str, Any], live: Mapping[str, Any]) -> list[Track]:
     return [_track(domain, flag, live) for domain in sorted(names)]
 
 
-def measure(key: str) -> str:
-    """Name the word of a message's format that shows this flag at work; "" where traffic does not tell."""
-    return next(iter(WORDS_OF_FLAG.get(key, ())), "")
+def measure(key: str) -> frozenset[str]:
+    """Name the words of a message's format that show this flag at work; none where traffic does not tell."""
+    return WORDS_OF_FLAG.get(key, frozenset())
 
 
 def _track(domain: str, flag: Mapping[str, Any], live: Mapping[str, Any]) -> Track:
@@ -76,9 +76,9 @@ def _proven(instance: Mapping[str, Any], flag: Mapping[str, Any]) -> bool:
     return reached and flag["key"] not in instance["overrides"]
 
 
-def _seen(word: str, domain: str, domains: Sequence[Mapping[str, Any]]) -> tuple[float | None, int]:
+def _seen(words: frozenset[str], domain: str, domains: Sequence[Mapping[str, Any]]) -> tuple[float | None, int]:
     sent: Mapping[str, int] = next((each["sent_by_variant"] for each in domains if each["domain"] == domain), {})
     total = sum(sent.values())
-    if not (word and total):
+    if not (words and total):
         return None, total
-    return sum(count for variant, count in sent.items() if word in variant.split("+")) / total, total
+    return sum(count for variant, count in sent.items() if words.intersection(variant.split("+"))) / total, total

@@ -9,7 +9,7 @@ import pytest
 from foundation.errors import DocumentError, StoreRefused, StoreUnreachable
 from foundation.redis import connect
 from messenger.errors import PoisonFrame, QueueFull
-from messenger.formats import ALL_WORDS, FALLBACK_WORDS, GZIP, IDENTITY, JSON, YAML
+from messenger.formats import ALL_WORDS, FALLBACK_WORDS, GZIP, IDENTITY, JSON, YAML, ZSTD
 from messenger.frame import Frame
 from messenger.queue import DeadLetter, Handled, QueueLimits, Settlement
 from messenger.queues import waiting
@@ -256,8 +256,16 @@ class TestAdmission:
 
     def test_batches_and_compression_are_words_too(self, queue):
         queue.join("bob", FALLBACK_WORDS, 60)
-        refusals = append(queue, frame(count=2), frame(encoding=GZIP), frame())
-        assert [refusal and set(refusal.refused) for refusal in refusals] == [{"batch"}, {GZIP}, None]
+        refusals = append(queue, frame(count=2), frame(encoding=GZIP), frame(encoding=ZSTD), frame())
+        assert [refusal and set(refusal.refused) for refusal in refusals] == [{"batch"}, {GZIP}, {ZSTD}, None]
+
+    def test_a_member_of_a_release_before_zstd_narrows_the_queue_until_it_leaves(self, queue):
+        queue.join("ann", ALL_WORDS, 60)
+        queue.join("old", ALL_WORDS - {ZSTD}, 60)
+        refusals = append(queue, frame(encoding=GZIP), frame(encoding=ZSTD))
+        assert [refusal and set(refusal.refused) for refusal in refusals] == [None, {ZSTD}]
+        queue.leave("old")
+        assert append(queue, frame(encoding=ZSTD)) == [None]
 
     def test_json_is_admitted_whatever_the_members_say(self, queue):
         queue.join("odd", YAML_WORD, 60)

@@ -11,7 +11,7 @@ from flags.stores.redis import RedisFlagStore
 from flags.stores.redis_registry import RedisInstanceRegistry
 from foundation.redis import connect
 from messenger.errors import PoisonFrame
-from messenger.formats import FALLBACK_WORDS, GZIP, JSON, YAML, Format
+from messenger.formats import FALLBACK_WORDS, GZIP, JSON, YAML, ZSTD, Format
 from messenger.frame import Frame
 from messenger.packing import pack, unpack
 from messenger.queues.streams import RedisQueueServer
@@ -127,6 +127,16 @@ def test_what_can_not_be_decoded_is_set_aside(line):
 def test_frames_of_other_formats_are_left_as_they_are():
     frame = pack([envelope("m", "d")], Format(JSON, GZIP), frame_id="f", sender="s")
     assert as_json(frame) is None
+
+
+@pytest.mark.parametrize("compression", [GZIP, ZSTD])
+def test_compressed_yaml_becomes_json_that_every_queue_admits(compression):
+    sent = [envelope(f"m{number}", "d") for number in range(20)]
+    frame = pack(sent, Format(YAML, compression), frame_id="f", sender="s")
+    assert frame.content_encoding == compression
+    rewritten = as_json(frame)
+    assert (rewritten.content_type, rewritten.content_encoding) == (JSON, "identity")
+    assert unpack(rewritten) == sent
 
 
 def test_what_json_can_not_carry_is_poison():

@@ -17,6 +17,7 @@ from flags.instances import Instance
 from flags.stores.redis import RedisFlagStore
 from flags.stores.redis_registry import RedisInstanceRegistry
 from foundation.redis import connect
+from messenger.compression import zstd
 from messenger.formats import ALL_WORDS, FIXED, JSON, YAML, FixedPolicy, Format
 from messenger.frame import Frame
 from messenger.messenger import WorkerMessenger
@@ -216,9 +217,8 @@ def test_no_message_is_lost_or_handled_twice_while_flags_flip_and_workers_die(pl
     assert collections.dead_letters() == balance.dead_letters() == []
 
 
-def bomb():
-    """Two hundred megabytes of zeros as gzip."""
-    packer = zlib.compressobj(9, wbits=31)
+def bomb(packer):
+    """Two hundred megabytes of zeros, packed."""
     piece = bytes(1_000_000)
     return b"".join(packer.compress(piece) for _ in range(200)) + packer.flush()
 
@@ -234,10 +234,15 @@ def raw_append(place, frame):
         client.xadd(f"sb:{{{ENVIRONMENT}/collections}}:q:normal", fields)
 
 
+ASKS_FOR_A_TERABYTE = b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00"
+"""The head of a zstd frame that says what it will unpack to, and one empty block."""
+
 BAD = {
     "cut_short": frame("cut_short", b'{"type": "NUMBER", "payl'),
     "unknown_codec": frame("unknown_codec", b"\x80\x04.", content_type="application/x-pickle"),
-    "gzip_bomb": frame("gzip_bomb", bomb(), encoding="gzip"),
+    "gzip_bomb": frame("gzip_bomb", bomb(zlib.compressobj(9, wbits=31)), encoding="gzip"),
+    "zstd_bomb": frame("zstd_bomb", bomb(zstd.ZstdCompressor()), encoding="zstd"),
+    "zstd_window": frame("zstd_window", ASKS_FOR_A_TERABYTE, encoding="zstd"),
     "deep_yaml": frame("deep_yaml", b"[" * 60_000, content_type=YAML),
     "no_envelope": frame("no_envelope", b'{"type": "NUMBER"}'),
 }
@@ -260,11 +265,14 @@ def test_bad_frames_become_letters_with_their_reason_and_a_mended_one_can_be_rep
             "cut_short": ("poison", "DecodeFailed"),
             "unknown_codec": ("poison", "CodecUnknown"),
             "gzip_bomb": ("poison", "BodyTooLarge"),
+            "zstd_bomb": ("poison", "BodyTooLarge"),
+            "zstd_window": ("poison", "DecodeFailed"),
             "deep_yaml": ("poison", "DecodeFailed"),
             "no_envelope": ("invalid", "payload"),
             raising: ("handler", "ValueError"),
         }
-        assert letters["gzip_bomb"].frame.body == BAD["gzip_bomb"].body
+        for name in ("gzip_bomb", "zstd_bomb"):
+            assert letters[name].frame.body == BAD[name].body
         assert queue.state().handled == 1
         assert place.pids("collections-1") == [worker.pid]
 

@@ -74,11 +74,11 @@ def _saved(key: str) -> list[tuple[str, str]]:
 
 
 def _targeting(found: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
-    word = measure(found["key"])
+    words = measure(found["key"])
     return {
         "tracks": tracks(found, live),
-        "measure": word,
-        "measured": bool(word),
+        "measure": words,
+        "measured": bool(words),
         "segments": segments.documents(g.connection) if found["rules"] else {},
     }
 

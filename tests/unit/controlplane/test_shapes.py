@@ -6,6 +6,7 @@ from controlplane.shapes import flag_shape, letter_shape, percentages_shape, sum
 from flags.documents import parse_flag
 from flags.edits import archive, disable, kill, release, set_percentage
 from flags.model import Hold, Revision, Rollout
+from messenger.compression import compress
 from messenger.frame import Frame
 from messenger.queue import DeadLetter
 
@@ -56,7 +57,16 @@ def test_of_a_split_the_default_percentage_is_the_on_variants_part():
     assert percentages_shape(replace(FLAG, rollout=split)) == {"default": 30, "domains": {"a": 5}}
 
 
-@pytest.mark.parametrize(("encoding", "body"), [("identity", "\ufffd{}"), ("gzip", None)])
-def test_a_letter_shows_its_body_where_it_is_text(encoding, body):
-    frame = Frame("f", "application/json", encoding, 1, "0-0", b"\xff{}")
+@pytest.mark.parametrize(
+    ("encoding", "sent", "body"),
+    [
+        ("identity", b"\xff{}", "\ufffd{}"),
+        ("gzip", b"\xff{}", None),
+        ("zstd", b"\xff{}", None),
+        ("brotli", b"\xff{}", None),
+        *((encoding, compress(encoding, b"a: 1\n" * 1_000)[1], "a: 1\n" * 800) for encoding in ("gzip", "zstd")),
+    ],
+)
+def test_a_letter_shows_the_beginning_of_its_body_where_it_can_be_unpacked(encoding, sent, body):
+    frame = Frame("f", "application/yaml", encoding, 1, "0-0", sent)
     assert letter_shape(DeadLetter("m", frame, "high", "poison", "", 1, 0.0))["body"] == body

@@ -106,7 +106,9 @@ class FailingQueue:
         return call
 
 
-@pytest.mark.parametrize("chosen", [Format(), Format(YAML), Format(YAML, "gzip", ADAPTIVE)])
+@pytest.mark.parametrize(
+    "chosen", [Format(), Format(YAML), Format(YAML, "gzip", ADAPTIVE), Format(YAML, "zstd", ADAPTIVE)]
+)
 def test_each_message_is_handled_by_the_handler_of_its_type_and_its_result_is_committed(queue, make, chosen):
     put(queue, message(1), message(2, kind="OTHER"), chosen=chosen)
     make({"NUMBER": lambda m, send: {"got": m.payload["n"]}, "*": lambda m, send: None}).start()
@@ -249,8 +251,9 @@ def test_a_handler_can_not_wait_for_what_it_sends(queue, make):
     [
         (Frame("f", JSON, "identity", 1, "0-0", b'{"type": "NUM'), "DecodeFailed"),
         (Frame("f", "application/x-unknown", "identity", 1, "0-0", b"{}"), "CodecUnknown"),
-        (Frame("f", JSON, "zstd", 1, "0-0", b"{}"), "CodecUnknown"),
+        (Frame("f", JSON, "brotli", 1, "0-0", b"{}"), "CodecUnknown"),
         (Frame("f", JSON, "gzip", 1, "0-0", b"\x1f\x8b cut short"), "DecodeFailed"),
+        (Frame("f", JSON, "zstd", 1, "0-0", b"\x28\xb5\x2f\xfd"), "DecodeFailed"),
         (Frame("f", JSON, "identity", 5, "0-0", b"{}"), "PoisonFrame"),
     ],
 )

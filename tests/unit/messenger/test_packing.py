@@ -9,7 +9,7 @@ from messenger import codecs
 from messenger.codecs import MAX_DEPTH, decode
 from messenger.envelope import Envelope
 from messenger.errors import BodyTooLarge, CodecUnknown, DecodeFailed, EncodeFailed, EnvelopeInvalid, PoisonFrame
-from messenger.formats import ADAPTIVE, GZIP, IDENTITY, JSON, YAML, Format
+from messenger.formats import ADAPTIVE, GZIP, IDENTITY, JSON, YAML, ZSTD, Format
 from messenger.frame import Frame
 from messenger.packing import (
     MAX_MESSAGE_BYTES,
@@ -27,7 +27,7 @@ from tests.json_values import ENVELOPES, LAW, message, same
 EVERY_FORMAT = [
     Format(content_type, compression, ADAPTIVE, "7-1")
     for content_type in (JSON, YAML)
-    for compression in (IDENTITY, GZIP)
+    for compression in (IDENTITY, GZIP, ZSTD)
 ]
 EACH = pytest.mark.parametrize("written", EVERY_FORMAT, ids=lambda one: f"{one.content_type[12:]}-{one.compression}")
 
@@ -126,8 +126,9 @@ def test_a_batch_of_one_is_taken():
         (framed(b"a: [", content_type=YAML), DecodeFailed),
         (framed(b"", content_type=JSON), DecodeFailed),
         (framed(b"{}", content_type="application/cbor"), CodecUnknown),
-        (framed(b"{}", encoding="zstd"), CodecUnknown),
+        (framed(b"{}", encoding="brotli"), CodecUnknown),
         (framed(b"{}", encoding=GZIP), DecodeFailed),
+        (framed(b"{}", encoding=ZSTD), DecodeFailed),
         (framed(b" " * (codecs.MAX_BODY_BYTES + 1)), BodyTooLarge),
         (framed(b"[" * 60_000), DecodeFailed),
         (framed(b"[" * 60_000, content_type=YAML), DecodeFailed),
@@ -168,7 +169,7 @@ def test_frames_of_noise_are_poison_or_hold_messages_and_nothing_else_happens(wr
 def test_noise_without_form_is_poison():
     rng = random.Random(8)
     for content_type in (JSON, YAML):
-        for encoding in (IDENTITY, GZIP):
+        for encoding in (IDENTITY, GZIP, ZSTD):
             for _ in range(500):
                 try:
                     (found,) = unpack(framed(rng.randbytes(rng.randrange(40)), 1, content_type, encoding))

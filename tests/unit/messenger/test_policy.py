@@ -1,7 +1,7 @@
 import pytest
 
 from flags.model import Revision
-from messenger.formats import ADAPTIVE, FIXED, GZIP, IDENTITY, JSON, SINGLE, YAML, Format
+from messenger.formats import ADAPTIVE, FIXED, GZIP, IDENTITY, JSON, SINGLE, YAML, ZSTD, Format
 from messenger.policy import FlagPolicy
 
 CONTEXT = {"targetingKey": "corr_1", "domain": "collections", "targetDomain": "balance"}
@@ -26,6 +26,7 @@ class FakeClient:
         ({}, Format(JSON, IDENTITY, SINGLE, "7-3")),
         ({"useYamlMessaging": "yaml"}, Format(YAML, IDENTITY, SINGLE, "7-3")),
         ({"useYamlMessaging": "json", "enableCompression": "gzip"}, Format(JSON, GZIP, SINGLE, "7-3")),
+        ({"enableCompression": "zstd"}, Format(JSON, ZSTD, SINGLE, "7-3")),
         ({"enableBatching": "batched"}, Format(JSON, IDENTITY, ADAPTIVE, "7-3")),
         ({"enableBatching": "fixed"}, Format(JSON, IDENTITY, FIXED, "7-3")),
         (

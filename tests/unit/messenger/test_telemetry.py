@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messenger.formats import BATCH, GZIP, IDENTITY, JSON, YAML
+from messenger.formats import BATCH, GZIP, IDENTITY, JSON, YAML, ZSTD
 from messenger.frame import Frame
 from messenger.telemetry import Delta, Histogram, Telemetry, Traffic
 from tests.json_values import LAW
@@ -77,6 +77,7 @@ def test_what_took_no_time_counts_as_next_to_none(nothing):
 def test_traffic_is_told_apart_by_route_and_by_how_it_is_written():
     assert Traffic.of("collections", "balance", frame()) == JSON_TRAFFIC
     assert Traffic.of("collections", "balance", frame(2, YAML, GZIP)) == YAML_TRAFFIC
+    assert Traffic.of("collections", "balance", frame(2, YAML, ZSTD)) == YAML_TRAFFIC._replace(encoding=ZSTD)
 
 
 def test_strangers_can_not_make_up_formats_to_be_counted():

@@ -22,9 +22,10 @@ listen("traffic", ({ instances, domains }) => {
 
 /** A variant is all that the flags chose for a message, such as `application/yaml+gzip+batch`. */
 function showSeen(row, sent, measure) {
+  const words = measure.split(" ");
   const sum = (list) => list.reduce((total, [, times]) => total + times, 0);
   const total = sum(Object.entries(sent));
-  const written = sum(Object.entries(sent).filter(([variant]) => variant.split("+").includes(measure)));
+  const written = sum(Object.entries(sent).filter(([variant]) => variant.split("+").some((word) => words.includes(word))));
   const seen = measure && total ? written / total : null;
   one(".seen", row).setAttribute("width", 100 * (seen ?? 0));
   const figure = one("[data-seen]", row);
