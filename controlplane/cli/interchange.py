@@ -128,6 +128,8 @@ def import_flags(  # noqa: PLR0913 - one for each option
     if dry_run or not planned["changed"]:
         if as_json:
             print_json({**planned, "findings": findings})
+        elif planned["changed"]:
+            click.echo(f"{connection.environment} was not changed: this was a dry run")
         return
     ask = sys.stdin.isatty() and not as_json
     if ask and not yes and not click.confirm(f"Import this into environment {connection.environment!r}?", err=True):

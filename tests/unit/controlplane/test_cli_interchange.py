@@ -64,6 +64,7 @@ def test_an_import_shows_what_did_not_map_and_is_one_write_with_its_reason(run, 
     shown = run("flags", "import", "--format", "flagd", tmp_path / "flagd.json", "--dry-run")
     assert "flags.nested: left out: " in shown.stderr
     assert "+ a\n" in shown.stdout
+    assert shown.stdout.endswith("demo was not changed: this was a dry run\n")
     assert connection.store.snapshot().revision.rev == before
     done = answer(run("flags", "import", "--format", "flagd", tmp_path / "flagd.json", "--json"))
     assert connection.store.snapshot().revision.rev == before + 1
