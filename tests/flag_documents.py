@@ -23,7 +23,12 @@ PATTERNS = st.builds(
     "".join, st.lists(st.sampled_from(["a", "b", "x", ".", "a*", "[ab]", "^", "$", "(a|b)", "9?"]), max_size=5)
 )
 SCALARS = WORDS | NUMBERS | st.booleans()
-WEIGHTS = st.integers(0, 100_000) | st.sampled_from([0, 1, 99_999, 100_000])
+WEIGHTS = (
+    st.builds(lambda percents, parts: percents * 1_000 + parts, st.integers(0, 99), st.integers(0, 999))
+    | st.integers(0, 100_000)
+    | st.sampled_from([0, 1, 99_999, 100_000])
+)
+"""In this way, since of a wide range Hypothesis draws little but the lower end."""
 PERCENTAGES = WEIGHTS.map(lambda weight: weight / 1000)
 JSON_VALUES = st.recursive(
     st.none() | SCALARS,
@@ -55,7 +60,7 @@ SEGMENT_CLAUSES = st.fixed_dictionaries({"segment": st.sampled_from(SEGMENTS)}, 
 
 @st.composite
 def _splits(draw, variants):
-    cuts = sorted({0, 100_000, *draw(st.lists(st.integers(0, 100_000), max_size=3))})
+    cuts = sorted({0, 100_000, *draw(st.lists(WEIGHTS, max_size=3))})
     return [
         {"variant": draw(st.sampled_from(variants)), "percentage": (high - low) / 1000} for low, high in pairwise(cuts)
     ]

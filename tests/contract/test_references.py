@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -327,7 +327,9 @@ class Callers(RuleBasedStateMachine):
 
 
 def run(machine, examples):
-    machine.TestCase.settings = settings(max_examples=examples, stateful_step_count=25, deadline=None)
+    machine.TestCase.settings = settings(
+        max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     machine.TestCase().runTest()
 
 

@@ -6,7 +6,7 @@ Whatever refers to what, and however a view came to be.
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flags.documents import flag_json, parse_flag
@@ -31,6 +31,7 @@ from tests.fuzzing import deep
 from tests.unit.flags.test_operators import obviously
 
 JSON_CONTEXTS = st.dictionaries(st.sampled_from(ATTRIBUTES), JSON_VALUES)
+HEAVY = settings(LAW, suppress_health_check=[HealthCheck.too_slow])  # of which a loaded machine is accused
 ANY_JSON = JSON_CONTEXTS | JSON_VALUES
 ANYTHING = PLAIN_CONTEXTS | CONTEXTS | ANY_JSON | ODDITIES
 SOME = st.lists(PLAIN_CONTEXTS | CONTEXTS | ANY_JSON, min_size=1, max_size=3)
@@ -58,7 +59,7 @@ def environments(draw):
     return documents, draw(SEGMENT_DOCUMENTS), draw(override_values(documents))
 
 
-@LAW
+@HEAVY
 @given(environments(), st.permutations([*KEYS, "unknown"]), st.lists(ANYTHING, min_size=1, max_size=3))
 def test_compiled_flags_say_what_the_explanation_says(environment, order, contexts):
     documents, segments, overrides = environment
@@ -81,7 +82,7 @@ def as_float(detail):
     return type(detail)(detail.flag_key, value, *(getattr(detail, name) for name in detail.__slots__[2:]))
 
 
-@LAW
+@HEAVY
 @given(environments(), st.lists(PLAIN_CONTEXTS | JSON_CONTEXTS, min_size=1, max_size=3))
 def test_compiled_flags_say_what_a_slow_third_evaluator_says(environment, contexts):
     documents, segments, overrides = environment
@@ -128,7 +129,7 @@ def changes(draw):
     return following
 
 
-@settings(LAW, max_examples=50)
+@settings(HEAVY, max_examples=50)
 @given(changes(), st.data())
 def test_a_view_that_came_of_changes_says_what_a_fresh_one_says(following, data):
     contexts = data.draw(SOME)
@@ -169,7 +170,7 @@ def stored(made):
     )
 
 
-@LAW
+@HEAVY
 @given(environments(), SOME)
 def test_every_answer_without_an_error_is_counted_once(environment, contexts):
     documents, segments, overrides = environment

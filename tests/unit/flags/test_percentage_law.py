@@ -103,7 +103,7 @@ def test_nobody_and_everybody_are_exact_beside_any_other_percentage(key, weight)
 
 @st.composite
 def splits(draw, most=5):
-    cuts = sorted(draw(st.lists(st.integers(0, WEIGHT_TOTAL), max_size=most - 1)))
+    cuts = sorted(draw(st.lists(WEIGHTS, max_size=most - 1)))
     return [high - low for low, high in pairwise([0, *cuts, WEIGHT_TOTAL])]
 
 
@@ -113,7 +113,7 @@ NAMED = ["m", "z", "a", "k", "b", "x"]  # in no order
 @LAW
 @given(splits(), st.data(), st.sampled_from(["rollout", "rule"]))
 def test_a_variant_added_at_the_end_takes_keys_only_from_the_part_that_shrank(weights, data, where):
-    shrunk = data.draw(st.integers(0, WEIGHT_TOTAL))
+    shrunk = data.draw(WEIGHTS)
     taken = min(shrunk, weights[-1])
     before = list(zip(NAMED, weights, strict=False))
     after = [*before[:-1], (before[-1][0], weights[-1] - taken), (NAMED[len(weights)], taken)]
