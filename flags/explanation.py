@@ -13,7 +13,7 @@ from typing import Any
 
 from flags.bucketing import bucket
 from flags.compilation import TARGETING_KEY, compile_clauses, rollout_reason
-from flags.evaluation import NOTHING, OVERRIDE, Context, Detail, ErrorCode, Reason, copied, failure
+from flags.evaluation import NOTHING, OVERRIDE, Context, Detail, ErrorCode, Kind, Reason, copied, failure, kind_of
 from flags.model import SEGMENT, WEIGHT_TOTAL, Clause, Flag, Prerequisite, Rollout, Rule, Snapshot, Split
 from flags.percentages import percentage_of
 from flags.references import reach
@@ -259,7 +259,10 @@ class _Inquiry:
 
 
 def _detail(flag: Flag, variant: str, reason: Reason, **metadata: str) -> Detail[Any]:
-    return Detail(flag.key, copied(flag.variants[variant]), variant, reason, metadata={**flag.metadata, **metadata})
+    value = copied(flag.variants[variant])
+    if kind_of(flag.variants) is Kind.FLOAT:
+        value = float(value)
+    return Detail(flag.key, value, variant, reason, metadata={**flag.metadata, **metadata})
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -34,7 +34,8 @@ def of_flag(view: View, key: str, context: Mapping[str, Any]) -> Json:
 
 def of_all(view: View, context: Mapping[str, Any]) -> list[Json]:
     """Evaluate every flag that is not archived, by key."""
-    return [of_flag(view, key, context) for key in view.keys()]
+    keys = view.keys()
+    return [of_flag(view, key, context) for key in keys]
 
 
 def failure(code: str, details: str, key: str | None = None) -> Json:

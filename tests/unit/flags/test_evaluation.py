@@ -304,6 +304,7 @@ def test_a_whole_number_among_the_variants_of_a_float_flag_is_a_float():
     client = evaluator(parse_flag("w", {"enabled": False, "variants": {"on": 0.5, "off": 1.0}, "offVariant": "off"}))
     assert type(client.get_float_value("w", 0.5)) is float
     assert type(client.get_float_details("w", 0.5).value) is float
+    assert type(evaluate(flag(variants={"on": 0.5, "off": 1}, enabled=False)).value) is float
 
 
 def test_a_float_asked_of_an_integer_flag_is_a_float():
