@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 News = TypeVar("News")
 Keys = frozenset[str]
+Concerned = Callable[[Iterable[str]], Iterable[str]]
 Off = Callable[[], None]
 """Ends what a callback is told; calling it twice is fine."""
 
@@ -60,11 +61,17 @@ class Announcer:
         return _added(self._of_changes, listener)
 
     def note(self, keys: Iterable[str]) -> None:
-        """Keep the keys of flags that have changed until the next announcement."""
+        """Keep the keys of items that have changed until the next announcement."""
         self._changes.append(frozenset(keys))
 
-    def announce(self, status: Status, error: Exception | None = None) -> None:
-        """Tell everybody what they don't know yet; `error` is what is in the way of a better status."""
+    def announce(self, status: Status, error: Exception | None, concerned: Concerned) -> None:
+        """Tell everybody what they don't know yet.
+
+        Args:
+            status: how the client stands to its source.
+            error: what is in the way of a better status.
+            concerned: names the flags that changed items concern. It takes its time, which no change should wait for.
+        """
         if status is not self.announced and status in _SAID:
             level, words = _SAID[status]
             logger.log(level, "%s%s", words, "" if status is Status.READY else f": {error or 'no contact'}")
@@ -76,9 +83,9 @@ class Announcer:
         keys: set[str] = set()
         while self._changes:
             keys |= self._changes.popleft()
-        if keys:
-            for callback in list(self._of_changes):
-                _call(callback, frozenset(keys))
+        flags = frozenset(concerned(keys) if keys else ())
+        for callback in list(self._of_changes) if flags else ():
+            _call(callback, flags)
 
 
 def _added(listeners: list[News], listener: News) -> Off:

@@ -280,7 +280,7 @@ class FlagClient(Evaluator):
             self._counts.report(self._view.outcomes())
 
     def _note(self, changed: Iterable[str]) -> None:
-        self._announcer.note(self._view.concerned(changed))
+        self._announcer.note(changed)
         self._wake.set()
 
     def _moved(self) -> None:
@@ -292,7 +292,7 @@ class FlagClient(Evaluator):
         status = self._feed.status
         if status is Status.READY:
             self._ready.set()
-        self._announcer.announce(status, self._feed.error)
+        self._announcer.announce(status, self._feed.error, self._view.concerned)
 
     def _poll_overrides(self) -> None:
         """Take the override file into use where it changed; a broken one is complained of, and changes nothing."""

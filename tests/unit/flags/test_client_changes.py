@@ -1,5 +1,6 @@
 """What `on_change` tells: which flags are other than they were, after they are in use, and nothing else."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from flags.client import FlagClient, Status
 from flags.model import Revision, Snapshot
 from flags.segments import parse_segment
 from flags.store import Change
+from flags.view import View
 from tests.flag_sources import PuppetSource, flag, snapshot
 from tests.support import eventually
 
@@ -109,3 +111,18 @@ def test_who_was_taken_off_is_told_nothing_more(client, source, told):
     source.feed.apply(Change(Revision(1, 2), {"a": flag("a", on="toml")}))
     eventually(lambda: told)
     assert told == [frozenset({"a"})]  # from the fixture's own callback, and from no other
+
+
+def test_no_change_waits_until_it_is_known_whom_it_concerns(source, told, monkeypatch):
+    threads, concerned = [], View.concerned
+
+    def noting(view, keys):
+        threads.append(threading.current_thread().name)
+        return concerned(view, keys)
+
+    monkeypatch.setattr(View, "concerned", noting)
+    with FlagClient(source) as client:
+        client.on_change(told.append)
+        source.feed.apply(Change(Revision(1, 2), {"a": flag("a", on="toml")}))
+        eventually(lambda: told)
+    assert set(threads) == {"signalbox-watch"}
