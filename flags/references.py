@@ -21,6 +21,8 @@ MAX_EVALUATIONS = 1_000
 """Evaluations that one of a flag may come to, those of its prerequisites and of theirs included: a flag that is needed
 on several ways is evaluated for each, and the ways multiply with every flag in a row."""
 
+NEEDED = "one that is not: to archive it, take this reference out first"
+
 Items = Mapping[str, Item]
 """Flags and segments by item key."""
 
@@ -72,7 +74,8 @@ def check_references(items: Items, edited: Iterable[str]) -> frozenset[str]:
     touched = set(edited)
     leading = {key for key in touched if _prerequisites(items.get(key))}
     relied: set[str] = set()
-    for key, item in items.items():
+    for key in sorted(items, key=lambda key: key not in touched):  # of a circle, what was edited is named
+        item = items[key]
         named = references(item)
         if key in touched or touched.intersection(named):
             _check_own(item, items)
@@ -101,11 +104,11 @@ def _check_prerequisite(key: str, variants: Iterable[str], items: Items, field: 
     flag = items.get(key)
     if not isinstance(flag, Flag) or flag.archived:
         problem = "is archived" if flag else "is not a flag of this environment"
-        raise DocumentError(f"{field}.flag", problem, value=key, expected="a flag that exists")
+        raise DocumentError(f"{field}.flag", problem, value=key, expected=NEEDED if flag else "a flag that exists")
     for variant in variants:
         if variant not in flag.variants:
             expected = f"one of {', '.join(flag.variants)}"
-            raise DocumentError(f"{field}.variants", f"name none of {key}", value=variant, expected=expected)
+            raise DocumentError(f"{field}.variants", f"name no variant of {key}", value=variant, expected=expected)
 
 
 def _check_clause(clause: Clause, items: Items, field: str) -> None:
@@ -114,7 +117,8 @@ def _check_clause(clause: Clause, items: Items, field: str) -> None:
     segment = items.get(SEGMENT_ITEM + str(clause.values[0]))
     if segment is None or segment.archived:
         problem = "is archived" if segment else "is not a segment of this environment"
-        raise DocumentError(field, problem, value=clause.values[0], expected="a segment that exists")
+        expected = NEEDED if segment else "a segment that exists"
+        raise DocumentError(field, problem, value=clause.values[0], expected=expected)
 
 
 def _check_reach(item: Item, reached: Reach) -> None:

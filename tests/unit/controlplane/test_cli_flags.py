@@ -236,7 +236,11 @@ def test_segments_are_set_shown_listed_and_put_away(run):
     shown = run("segments", "show", "beta").stdout
     assert 'if       plan in "gold"' in shown
     assert "flags    route" in shown
-    assert "[DOCUMENT_INVALID]" in run("segments", "archive", "beta", code=1).stderr
+    refused = run("segments", "archive", "beta", code=1).stderr
+    assert (
+        "flags.route.rules[0].if[0].segment: is archived (found 'beta'); expected one that is not: to archive"
+        in refused
+    )
     run("segments", "set", "other", "-", stdin=SEGMENT)
     assert "other: archived" in run("segments", "archive", "other", "--reason", "over").stdout
     assert "other" not in run("segments", "list").stdout
