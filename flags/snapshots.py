@@ -73,9 +73,9 @@ def read_change(document: Any) -> Change:
     return Change(revision_of(content), _read(content, "flags", parse_flag), _read(content, "segments", parse_segment))
 
 
-def revision_of(content: Mapping[str, Any]) -> Revision:
+def revision_of(document: Any) -> Revision:
     """Take the revision of a document; raises DocumentError."""
-    return _revision(content.get("revision"), "revision")
+    return _revision(fields.object_of(document, "").get("revision"), "revision")
 
 
 def _revision(value: Any, field: str) -> Revision:
