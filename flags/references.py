@@ -76,7 +76,7 @@ def check_references(items: Items, edited: Iterable[str]) -> frozenset[str]:
     relied: set[str] = set()
     for key in sorted(items, key=lambda key: key not in touched):  # of a circle, what was edited is named
         item = items[key]
-        named = references(item)
+        named = () if item.archived else references(item)
         if key in touched or touched.intersection(named):
             _check_own(item, items)
             relied.update(named)

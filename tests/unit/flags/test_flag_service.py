@@ -9,6 +9,7 @@ from flags.definitions import parse_flags
 from flags.documents import parse_flag
 from flags.errors import FlagArchived, FlagExists, FlagHeld, FlagNotFound, IdempotencyMismatch, RevisionConflict
 from flags.model import Flag, Hold, Revision, Rollout
+from flags.store import Edit, Write
 from flags.stores.memory import MemoryFlagStore
 from foundation.clock import ManualClock
 from foundation.errors import DocumentError
@@ -148,6 +149,14 @@ def test_applying_the_published_shorthand_keeps_the_tag_that_a_rollback_looks_fo
     document = {"useYamlMessaging": {"enabled": True, "rolloutPercentage": 100, "fallback": "json"}}
     service.apply(store, parse_flags(document), **WHO)
     assert service.find(store, "useYamlMessaging").flag.tags == ("messaging",)
+
+
+def test_a_flag_that_refers_to_what_is_not_there_can_be_killed_and_archived(store):
+    needy = flag("needy", prerequisites=[{"flag": "gone", "variants": ["on"]}])
+    store.write(Write("from outside", (Edit(needy, None),), **WHO))
+    service.change(store, ["needy"], lambda flag: edits.kill(flag, HOLD), **WHO)
+    service.change(store, ["needy"], edits.archive, **WHO)
+    assert service.find(store, "needy").flag.archived
 
 
 def test_an_archived_flag_is_changed_only_by_its_restoration(store):
