@@ -186,6 +186,11 @@ class ServerPair:
         """Tell whether the current server is nobody's replica."""
         return self._asked(self.current, "role") == "master"
 
+    def rest(self):
+        """Wait until nothing is on its way between the two."""
+        if not self.writable():
+            eventually(self._level, PATIENCE, interval=0.001)
+
     def checkpoint(self):
         """Copy what the current server holds, as a backup does."""
         with connect(self.current.url, timeout=PATIENCE) as client:
@@ -253,6 +258,10 @@ class ServerPair:
                 client.replicaof("NO", "ONE")  # or it goes on waiting for a second to connect again
             client.replicaof("127.0.0.1", primary.config["port"])
         eventually(lambda: self._asked(server, "master_link_status") == "up", PATIENCE, interval=0.001)
+
+    def _level(self):
+        here, there = self._asked(self.current, "slave_repl_offset"), self._asked(self.other, "master_repl_offset")
+        return self._asked(self.current, "master_link_status") == "up" and here == there
 
     def _asked(self, server, fact):
         with connect(server.url, timeout=PATIENCE) as client:

@@ -230,6 +230,7 @@ class UpdateProtocol(RuleBasedStateMachine):
     @rule()
     def settle(self):
         """Whatever has happened, a few steps later every client is level with the server, and says so."""
+        self.pair.rest()
         self.rest()
         for client in self.clients:
             client.step(STEPS)
@@ -341,7 +342,7 @@ UNSHRUNK = {"phases": [Phase.generate], "report_multiple_bugs": False, "database
 
 def run_examples(machine, count, **more):
     options = settings(
-        max_examples=count, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), **more
+        max_examples=count, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), **more
     )
     run_state_machine_as_test(machine, settings=options)
 
