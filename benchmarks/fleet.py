@@ -55,7 +55,8 @@ def run_clients(source: Callable[[], Source], numbers: range, over: Any) -> None
 
 def acknowledged_writer(url: str, environment: str, flag: Flag, instances: int) -> Callable[[], float]:
     """Make the function that writes once and tells how long it took to be acknowledged by all: seconds."""
-    store, registry = RedisFlagStore(url, environment), RedisInstanceRegistry(url, environment, timeout=PATIENCE)
+    store = RedisFlagStore(url, environment, timeout=PATIENCE)
+    registry = RedisInstanceRegistry(url, environment, timeout=PATIENCE)
     wait_live(registry, instances)
     expected = store.snapshot().versions[flag.key]
     count = 0
