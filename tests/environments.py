@@ -9,9 +9,14 @@ from flags.bucketing import bucket
 from flags.documents import parse_flag
 from flags.model import Revision, Snapshot
 from flags.segments import parse_segment
-from tests.flag_documents import CLAUSES, NAMES, SCALARS, SEGMENTS, full_documents
+from tests.flag_documents import CLAUSES, NAMES, SCALARS, SEGMENT_CLAUSES, SEGMENTS, full_documents
 
 KEYS = ("a", "b", "c", "d", "e")
+FEW = ("k1", "k2", "k3")
+LIKELY = st.fixed_dictionaries(
+    {"targetingKey": st.sampled_from(FEW)}, optional={"domain": NAMES, "plan": st.sampled_from(["a", "b"])}
+)
+"""Contexts for which something holds of most flags here."""
 MOST_IN_A_ROW = 20
 MOST_EVALUATIONS = 1_000
 
@@ -23,6 +28,11 @@ def flag_documents(draw):
     for key, document in documents.items():
         document["enabled"] = "hold" not in document and draw(st.integers(0, 3)) > 0
         document["archived"] = draw(st.integers(0, 5)) == 0
+        names = st.sampled_from(list(document["variants"]))
+        if draw(st.booleans()):
+            document["targets"] = {draw(names): [FEW[0]]}
+        if draw(st.booleans()):
+            document["rules"] = [{"if": [draw(SEGMENT_CLAUSES)], "serve": draw(names)}, *document.get("rules", [])]
         others = [other for other in KEYS if other != key]
         needs = draw(st.lists(st.sampled_from(others), max_size=2, unique=True))
         document["prerequisites"] = [draw(_prerequisite(other, documents.get(other))) for other in needs]
@@ -38,7 +48,7 @@ def _prerequisite(key, document):
 SEGMENT_DOCUMENTS = st.dictionaries(
     st.sampled_from(SEGMENTS),
     st.fixed_dictionaries(
-        {"if": st.lists(CLAUSES, min_size=1, max_size=3)},
+        {"if": st.just([{"attribute": "plan", "operator": "exists"}]) | st.lists(CLAUSES, min_size=1, max_size=3)},
         optional={"archived": st.sampled_from([False, False, False, True])},
     ),
 )

@@ -63,9 +63,11 @@ THIRDS = [
 MANY_TARGETS = {"on": [f"corr_{number}" for number in range(10_000)]}
 LONG_VALUES = ["x" * 900 + str(number) for number in range(1_000)]
 
+PLAIN = {"enabled": True, "variants": {"on": "yaml", "off": "json"}, "offVariant": "off", "rollout": {"percentage": 50}}
 VALID = [
     FULL,
-    {"enabled": True, "variants": {"on": "yaml", "off": "json"}, "offVariant": "off", "rollout": {"percentage": 50}},
+    {**FULL, "prerequisites": [], "metadata": {}},
+    PLAIN,
     {"enabled": True, "variants": {"on": 2, "off": 1}, "offVariant": "off", "stickiness": "plan", "rules": RULES[:2]},
     {"enabled": True, "variants": {"on": 0.5, "off": 1}, "offVariant": "on", "rollout": {"percentage": 0.001}},
     {
@@ -346,6 +348,8 @@ def context(rng):
     if rng.random() < 0.1:
         return rng.choice(CONTEXTS)
     made = {"targetingKey": f"corr_{rng.randrange(20)}", "domain": rng.choice(["collections", "balance", "other"])}
+    if rng.random() < 0.3:
+        made |= {"plan": "gold", "targetingKey": f"corr_{rng.randrange(5)}"}
     for _ in range(rng.randrange(4)):
         made[rng.choice(ATTRIBUTES)] = rng.choice(FOUND)
     return made

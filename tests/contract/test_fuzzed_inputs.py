@@ -50,7 +50,7 @@ def test_the_api_answers_every_fuzzed_flag_with_a_flag_or_the_field_that_is_wron
             assert problem["code"] == "DOCUMENT_INVALID"
             assert isinstance(problem["field"], str)
             assert len(answer.data) < 20_000
-    assert min(seen[201], seen[400]) > 40
+    assert min(seen[201], seen[400]) > 20
     assert api.get("flags").status_code == 200
     for view in api.get("flags").json["flags"]:
         assert api.get(f"flags/{view['key']}").json == view

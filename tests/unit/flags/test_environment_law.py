@@ -19,6 +19,7 @@ from flags.stored import StoredFlags, differing
 from flags.view import View
 from tests.environments import (
     KEYS,
+    LIKELY,
     SEGMENT_DOCUMENTS,
     NoAnswer,
     Slowly,
@@ -33,8 +34,8 @@ from tests.unit.flags.test_operators import obviously
 JSON_CONTEXTS = st.dictionaries(st.sampled_from(ATTRIBUTES), JSON_VALUES)
 HEAVY = settings(LAW, suppress_health_check=[HealthCheck.too_slow])  # of which a loaded machine is accused
 ANY_JSON = JSON_CONTEXTS | JSON_VALUES
-ANYTHING = PLAIN_CONTEXTS | CONTEXTS | ANY_JSON | ODDITIES
-SOME = st.lists(PLAIN_CONTEXTS | CONTEXTS | ANY_JSON, min_size=1, max_size=3)
+ANYTHING = LIKELY | PLAIN_CONTEXTS | CONTEXTS | ANY_JSON | ODDITIES
+SOME = st.lists(LIKELY | PLAIN_CONTEXTS | CONTEXTS | ANY_JSON, min_size=1, max_size=3)
 
 
 def told(detail):
@@ -83,7 +84,7 @@ def as_float(detail):
 
 
 @HEAVY
-@given(environments(), st.lists(PLAIN_CONTEXTS | JSON_CONTEXTS, min_size=1, max_size=3))
+@given(environments(), st.lists(LIKELY | PLAIN_CONTEXTS | JSON_CONTEXTS, min_size=1, max_size=3))
 def test_compiled_flags_say_what_a_slow_third_evaluator_says(environment, contexts):
     documents, segments, overrides = environment
     view = View(snapshot(documents, segments)).overridden(overrides)

@@ -137,7 +137,7 @@ def test_a_hundred_thousand_fuzzed_flags_and_contexts(record_property):
 
 
 YAML = write_yaml(
-    {"flags": {"k": fuzzing.VALID[1], "full": fuzzing.FULL}, "segments": {"beta": {"if": fuzzing.RULES[0]["if"]}}}
+    {"flags": {"k": fuzzing.PLAIN, "full": fuzzing.FULL}, "segments": {"beta": {"if": fuzzing.RULES[0]["if"]}}}
 )
 
 
