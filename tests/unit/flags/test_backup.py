@@ -246,7 +246,7 @@ def test_a_source_that_is_quicker_than_the_disk_is_not_overruled(make, backup, m
 
 def test_a_disk_that_hangs_holds_up_neither_start_nor_changes(make, monkeypatch):
     released = threading.Event()
-    monkeypatch.setattr(module, "_contents", lambda _: released.wait(20))
+    monkeypatch.setattr(module, "_contents", lambda _: b"cut off" * released.wait(20))
     source = PuppetSource(snapshot(flag()))
     client = make(source, settings=ClientSettings(start_timeout=0.2))
     began = time.monotonic()
