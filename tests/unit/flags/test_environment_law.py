@@ -126,7 +126,8 @@ def changes(draw):
             following.append((documents, segments, draw(override_values(documents))))
         else:
             kept = documents if what == "changed" else {}
-            following.append(({**kept, **draw(flag_documents())}, {**segments, **draw(SEGMENT_DOCUMENTS)}, overrides))
+            others = flag_documents() | st.just({}) if kept else flag_documents()
+            following.append(({**kept, **draw(others)}, {**segments, **draw(SEGMENT_DOCUMENTS)}, overrides))
     return following
 
 
@@ -185,6 +186,35 @@ def test_every_answer_without_an_error_is_counted_once(environment, contexts):
                 getattr(evaluator, f"get_{kind}_value")(key, None, context)
                 answered += 2 if details.error_code is None else 0
     assert sum(outcome.count for _, outcome in view.outcomes()) == answered
+
+
+# ---- by example
+
+
+def test_targets_are_looked_at_before_rules():
+    exists = {"attribute": "targetingKey", "operator": "exists"}
+    made = of(needing("k", targets={"off": ["k1"]}, rules=[{"if": [exists], "serve": "on"}]))
+    for key, value in (("k1", False), ("k2", True)):
+        assert View(made).answer(Kind.BOOLEAN, "k", {"targetingKey": key}).value is value
+        assert explain(made, "k", {"targetingKey": key}).detail.value is value
+
+
+def test_a_segment_that_changes_is_compiled_anew():
+    flag = needing("k", rules=[{"if": [{"segment": "s"}], "serve": "off"}])
+    before, after = (of(flag, segments=[Segment("s", (Clause("plan", "in", (plan,)),))]) for plan in ("gold", "silver"))
+    view = View(before)
+    assert view.answer(Kind.BOOLEAN, "k", {"plan": "gold"}).value is False
+    for following in (view.changed(after, ["segment:s"]), view.replaced(after)):
+        assert following.answer(Kind.BOOLEAN, "k", {"plan": "gold"}).value is True
+        assert following.answer(Kind.BOOLEAN, "k", {"plan": "silver"}).value is False
+
+
+@pytest.mark.parametrize(("value", "met"), [(1, True), (True, False), (1.0, False), ("1", False), (0, False)])
+def test_an_override_meets_a_prerequisite_by_its_very_value(value, met):
+    made = of(needing("k", "number"), needing("number", variants={"on": 1, "off": 0}))
+    view = View(made).overridden({"number": value})
+    assert view.answer(Kind.BOOLEAN, "k", {}).value is met
+    assert explain(made, "k", {}, {"number": value}).detail.value is met
 
 
 # ---- what came past the checks, by example
