@@ -148,7 +148,7 @@ class View:
             )
         if self.snapshot is None:
             return failure(key, ErrorCode.PROVIDER_NOT_READY, "no flags have arrived yet")
-        return failure(key, ErrorCode.FLAG_NOT_FOUND, "no such flag")
+        return failure(key, ErrorCode.FLAG_NOT_FOUND, f"flag {key} not found")
 
     def _scope(self) -> SnapshotScope:
         return SnapshotScope(self.snapshot or Snapshot(), self.overrides, self._flags, self._segments)

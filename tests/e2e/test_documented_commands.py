@@ -33,18 +33,30 @@ def product(tmp_path_factory):
 
 
 @pytest.fixture
-def terminal(product):
-    """A function that runs a line as the documentation shows it, against this product."""
+def terminal(product, tmp_path):
+    """A function that runs a line as the documentation shows it, against this product, in a folder for its files."""
     ready = product.ready
+    for name in ("scripts", ".venv"):
+        tmp_path.joinpath(name).symlink_to(ROOT / name)
     environ = {**os.environ, "SIGNALBOX_REDIS_URL": ready["redis_url"], "SIGNALBOX_QUEUE_URL": ready["queue_url"]}
 
     def run(line):
         command = line.replace(".venv/bin/signalbox", f"{sys.executable} -m controlplane.cli", 1)
         return subprocess.run(
-            ["/bin/bash", "-c", command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+            ["/bin/bash", "-c", command],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     return run
+
+
+def files_to_save(page):
+    return re.findall(r"Save this as `([\w.]+)`.*?```\w+\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
 def typed_lines(page):
@@ -52,7 +64,9 @@ def typed_lines(page):
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial/your-first-rollout.md"])
-def test_every_line_to_type_works(terminal, page):
+def test_every_line_to_type_works(terminal, tmp_path, page):
+    for name, content in files_to_save(page):
+        tmp_path.joinpath(name).write_text(content)
     lines = typed_lines(page)
     assert len(lines) >= 5
     for line in lines:
