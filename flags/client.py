@@ -271,7 +271,7 @@ class FlagClient(Evaluator):
         if self._counts is not None:
             # Of a few flags the outcomes are listed here, so that not every view of a busy ten seconds is held on to.
             self._counts.collector.retire(view.outcomes() if changed is None else list(view.outcomes(changed)))
-        self._view = following(view)
+        self._use(following(view))
         self._leaving = None
 
     def _report(self) -> None:

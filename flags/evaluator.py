@@ -22,15 +22,15 @@ class Evaluator:
     the detail says why.
     """
 
-    __slots__ = ("_view",)
+    __slots__ = ("_booleans", "_floats", "_integers", "_objects", "_strings", "_view")
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self._use(view)
 
     def get_boolean_value(self, flag_key: str, default_value: bool, context: Context | None = NOTHING) -> bool:
         """Evaluate a boolean flag."""
         try:
-            outcome = self._view.booleans[flag_key](context)
+            outcome = self._booleans[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.BOOLEAN, flag_key, default_value, context).value
         outcome.count += 1.0
@@ -41,7 +41,7 @@ class Evaluator:
     ) -> Detail[bool]:
         """Evaluate a boolean flag, and say how its value came about."""
         try:
-            outcome = self._view.booleans[flag_key](context)
+            outcome = self._booleans[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.BOOLEAN, flag_key, default_value, context)
         outcome.count += 1.0
@@ -50,7 +50,7 @@ class Evaluator:
     def get_string_value(self, flag_key: str, default_value: str, context: Context | None = NOTHING) -> str:
         """Evaluate a string flag."""
         try:
-            outcome = self._view.strings[flag_key](context)
+            outcome = self._strings[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.STRING, flag_key, default_value, context).value
         outcome.count += 1.0
@@ -59,7 +59,7 @@ class Evaluator:
     def get_string_details(self, flag_key: str, default_value: str, context: Context | None = NOTHING) -> Detail[str]:
         """Evaluate a string flag, and say how its value came about."""
         try:
-            outcome = self._view.strings[flag_key](context)
+            outcome = self._strings[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.STRING, flag_key, default_value, context)
         outcome.count += 1.0
@@ -68,7 +68,7 @@ class Evaluator:
     def get_integer_value(self, flag_key: str, default_value: int, context: Context | None = NOTHING) -> int:
         """Evaluate a flag whose variants are all whole numbers."""
         try:
-            outcome = self._view.integers[flag_key](context)
+            outcome = self._integers[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.INTEGER, flag_key, default_value, context).value
         outcome.count += 1.0
@@ -77,7 +77,7 @@ class Evaluator:
     def get_integer_details(self, flag_key: str, default_value: int, context: Context | None = NOTHING) -> Detail[int]:
         """Evaluate a flag whose variants are all whole numbers, and say how its value came about."""
         try:
-            outcome = self._view.integers[flag_key](context)
+            outcome = self._integers[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.INTEGER, flag_key, default_value, context)
         outcome.count += 1.0
@@ -86,7 +86,7 @@ class Evaluator:
     def get_float_value(self, flag_key: str, default_value: float, context: Context | None = NOTHING) -> float:
         """Evaluate a flag of numbers, whole or not."""
         try:
-            outcome = self._view.floats[flag_key](context)
+            outcome = self._floats[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.FLOAT, flag_key, default_value, context).value
         outcome.count += 1.0
@@ -97,7 +97,7 @@ class Evaluator:
     ) -> Detail[float]:
         """Evaluate a flag of numbers, whole or not, and say how its value came about."""
         try:
-            outcome = self._view.floats[flag_key](context)
+            outcome = self._floats[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.FLOAT, flag_key, default_value, context)
         outcome.count += 1.0
@@ -106,7 +106,7 @@ class Evaluator:
     def get_object_value(self, flag_key: str, default_value: Any, context: Context | None = NOTHING) -> Any:
         """Evaluate a flag of objects or lists; what comes back is the caller's own copy."""
         try:
-            outcome = self._view.objects[flag_key](context)
+            outcome = self._objects[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.OBJECT, flag_key, default_value, context).value
         outcome.count += 1.0
@@ -115,12 +115,21 @@ class Evaluator:
     def get_object_details(self, flag_key: str, default_value: Any, context: Context | None = NOTHING) -> Detail[Any]:
         """Evaluate a flag of objects or lists, and say how its value, the caller's own copy, came about."""
         try:
-            outcome = self._view.objects[flag_key](context)
+            outcome = self._objects[flag_key](context)
         except Exception:  # noqa: BLE001 - whatever it was, `_answer` names it
             return self._answer(Kind.OBJECT, flag_key, default_value, context)
         outcome.count += 1.0
         detail = outcome.detail or outcome.told(flag_key)
         return replace(detail, value=copied(detail.value))
+
+    def _use(self, view: View) -> None:
+        """Evaluate with this view from now on; its tables stand here too, one look-up nearer."""
+        self._view = view
+        self._booleans = view.booleans
+        self._strings = view.strings
+        self._integers = view.integers
+        self._floats = view.floats
+        self._objects = view.objects
 
     def _answer(self, kind: Kind, flag_key: str, default_value: Value, context: Context | None) -> Detail[Value]:
         view = self._view

@@ -148,7 +148,8 @@ class View:
             )
         if self.snapshot is None:
             return failure(key, ErrorCode.PROVIDER_NOT_READY, "no flags have arrived yet")
-        return failure(key, ErrorCode.FLAG_NOT_FOUND, f"flag {key} not found")
+        named = key if isinstance(key, str) else "of that key"
+        return failure(key, ErrorCode.FLAG_NOT_FOUND, f"flag {named} not found")
 
     def _scope(self) -> SnapshotScope:
         return SnapshotScope(self.snapshot or Snapshot(), self.overrides, self._flags, self._segments)
