@@ -46,7 +46,7 @@ MOST_IN_THE_LOG = 3
 """Items in one write beyond which the log tells subscribers to read everything; 1,000 outside of tests."""
 
 STEPS = 6
-"""Within so many steps a client is level again: one that fails, one whose answer is still to be lost, one that connects,
+"""Within so many steps a client is level again: one that fails, one whose answer is yet to be lost, one that connects,
 one that finds the log silent, one that compares, one that acknowledges."""
 
 WRITES = st.lists(st.sets(st.sampled_from(KEYS), min_size=1, max_size=MOST_IN_THE_LOG + 1), max_size=3)
