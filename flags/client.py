@@ -30,6 +30,7 @@ from flags.model import ZERO, Revision, Snapshot
 from flags.overrides import OverrideFile
 from flags.reporting import Reporter
 from flags.source import Reporting, Source
+from flags.sources.chosen import source_of
 from flags.stored import differing
 from flags.threads import AFTER_FORK, start_threads, weakly
 from flags.view import View
@@ -107,7 +108,7 @@ class FlagClient(Evaluator):
             DocumentError: neither address is set, or one is malformed.
         """
         overrides, backup = (os.environ.get(f"SIGNALBOX_{name}") or None for name in ("OVERRIDES", "BACKUP"))
-        return cls(_source_of(os.environ), instance=instance, overrides=overrides, backup=backup, settings=settings)
+        return cls(source_of(os.environ), instance=instance, overrides=overrides, backup=backup, settings=settings)
 
     @property
     def status(self) -> Status:
@@ -331,21 +332,6 @@ async def _in_thread(step: Callable[[], object]) -> None:
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     return {key for key in {*before, *after} if before.get(key) != after.get(key)}
-
-
-def _source_of(environ: Mapping[str, str]) -> Source:
-    """Choose the source that the environment variables name; each loads only what it needs."""
-    environment = environ.get("SIGNALBOX_ENV") or "demo"
-    if redis_url := environ.get("SIGNALBOX_REDIS_URL"):
-        from flags.sources.redis import RedisSource  # noqa: PLC0415 - a client over HTTP needs no Redis library
-
-        return RedisSource(redis_url, environment)
-    if url := environ.get("SIGNALBOX_URL"):
-        from flags.sources.http import HttpSource  # noqa: PLC0415 - a client of Redis needs no HTTP
-
-        return HttpSource(url, environment, environ.get("SIGNALBOX_TOKEN", ""))
-    expected = "the address of the flags' Redis, or SIGNALBOX_URL and SIGNALBOX_TOKEN"
-    raise DocumentError("SIGNALBOX_REDIS_URL", "is not set", expected=expected)
 
 
 _LIVE: weakref.WeakSet[FlagClient] = weakref.WeakSet()
